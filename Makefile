@@ -1,0 +1,58 @@
+# `make run` and `make test` set up everything they need: uv (in .uv/, unless the machine has it), Python 3.10 and
+# the locked packages (in .venv/).
+
+ROWS ?= 200000
+OUTPUT ?= output/demo
+PORT ?= 8500
+
+# A shim may be on the PATH and still not run, so uv is asked rather than looked for.
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
+RUN := .venv/bin
+
+export TF_USE_LEGACY_KERAS = 1
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run serve test lint format requirements clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
+	@echo
+	@echo "  Variables: ROWS=$(ROWS) (rows of the demo log)  OUTPUT=$(OUTPUT)  PORT=$(PORT) (of make serve)"
+
+setup: .venv/.locked ## Install Python and the locked packages
+
+.uv/bin/uv:
+	@tools/install_uv.sh .uv
+
+.venv/.locked: pyproject.toml uv.lock .python-version | $(filter .uv/bin/uv,$(UV))
+	$(UV) sync --locked --quiet
+	@touch $@
+
+run: setup ## Make the demo log, train, judge, ship, serve and score
+	$(RUN)/crocodile data generate --output $(OUTPUT)/log --rows $(ROWS)
+	$(RUN)/crocodile run --config configs/demo.yaml --data $(OUTPUT)/log --output $(OUTPUT)
+
+serve: setup ## Serve the model that `make run` pushed
+	$(RUN)/crocodile serve --model-base-path $(OUTPUT)/serving_model/crocodile --port $(PORT)
+
+test: lint ## Check style and types, then run all tests
+	$(RUN)/pytest
+
+lint: setup ## Check style, types and that requirements.txt is the lock file's
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	@$(MAKE) --no-print-directory requirements TO=.venv/requirements.txt
+	@diff -u requirements.txt .venv/requirements.txt || (echo "run 'make requirements'" >&2; exit 1)
+
+format: setup ## Format the code
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+TO ?= requirements.txt
+requirements: setup ## Export requirements.txt from the lock file
+	@$(UV) export --locked --quiet --no-dev --no-emit-project --no-hashes --no-header --output-file $(TO) >/dev/null
+
+clean: ## Remove results, keep the environment
+	rm -rf output .mypy_cache .ruff_cache .pytest_cache
