@@ -1,0 +1,1 @@
+"""Crocodile's command line."""

@@ -1,0 +1,100 @@
+"""`crocodile run`: one's own log through the whole pipeline, then served and scored."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from crocodile.component_progress import ComponentProgress
+from crocodile.quiet_logs import log_to
+from data.checks import check_input
+from data.errors import InputError
+from pipeline.config_file import ConfigError, load_config
+from pipeline.run_paths import RunPaths
+from pipeline.settings import RunConfig
+
+_EXAMPLES = """examples:
+  crocodile run --config configs/demo.yaml --data output/demo/log
+  crocodile run --config configs/kuairand_pure.yaml --data ~/KuaiRand-Pure/data --output output/pure
+  crocodile run --config configs/demo.yaml --data output/demo/log --set training.epochs=3 --set model.num_sets=8
+
+exit status: 0 served and scored, 1 a step failed, 2 the config or the log is wrong, 3 the model was not blessed.
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describes the command."""
+    parser = subparsers.add_parser(
+        "run",
+        help="train, judge, ship, serve and score a model on a log",
+        description="Runs the pipeline on a log, serves the pushed model, scores rows over gRPC and prints the table.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config", type=Path, required=True, help="a run's config, such as configs/demo.yaml"
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of the log's files")
+    parser.add_argument(
+        "--output", type=Path, help="where results lie (default: output/<name of the config>)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="overrides a config key; may be repeated",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carries out the command and returns its exit status."""
+    started = time.monotonic()
+    try:
+        config = load_config(arguments.config, arguments.set)
+        data_dir = arguments.data.resolve()
+        print(f"checking {data_dir}", file=sys.stderr)
+        report = check_input(config.dataset, data_dir)
+    except (ConfigError, InputError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    paths = RunPaths.below(arguments.output or Path("output") / config.name, config)
+    print(report.summary())
+    with log_to(paths.log_path):
+        try:
+            return _run_pipeline(config, data_dir, paths, started)
+        except Exception as error:
+            traceback.print_exc()
+            print(f"error: {error}\nThe full log is in {paths.log_path}", file=sys.stderr)
+            return 1
+
+
+def _run_pipeline(config: RunConfig, data_dir: Path, paths: RunPaths, started: float) -> int:
+    # These import TFX, which takes twenty seconds: a wrong config or log is reported before that.
+    import local_runner
+    from pipeline.report import RunReport
+    from pipeline.trial import serve_and_score
+
+    with ComponentProgress() as progress:
+        local_runner.run(config, data_dir, paths, progress)
+    report = RunReport.read(config, paths)
+    report.write(paths)
+    trial = None
+    if report.pushed_version is not None:
+        trial = serve_and_score(
+            paths.serving_model_dir,
+            config.serving.model_name,
+            report.examples_uri("test"),
+            config.serving.score_rows,
+            paths.scores_path,
+        )
+    print(report.text(paths, trial, time.monotonic() - started))
+    if report.pushed_version is None:
+        print(json.dumps({"not_blessed": report.reasons}, indent=2), file=sys.stderr)
+        return 3
+    return 0

@@ -1,0 +1,31 @@
+"""Sends what TFX, Beam and TensorFlow log to a file, so that a person sees progress and results."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Writes every log record and Python warning to a file while the block runs, and none to the screen.
+
+    Args:
+      path: The log file; appended to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.handlers, root.level = before, level
+        handler.close()

@@ -1,0 +1,1 @@
+"""Keras models: layers, losses, the zoo, exact metrics, the trainer and the export."""

@@ -1,0 +1,113 @@
+"""The exported SavedModel: raw features in, the probability in the row's own domain out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+import tf_keras as keras
+
+from data.spec import DatasetSpec, Feature
+from models.training.input import model_inputs
+
+PROBABILITY = "probability"
+EXAMPLES = "examples"
+SERVING_DEFAULT = "serving_default"
+SERVING_RAW = "serving_raw"
+
+MISSING_INT = tf.int64.min
+_DTYPES = {"string": tf.string, "int64": tf.int64, "float32": tf.float32}
+
+
+class ServingModule(tf.Module):
+    """What is saved: the transform graph, the weights and two signatures.
+
+    * `serving_default`: `examples`, serialized tf.Examples of raw features, of shape [batch] (TFX's convention).
+    * `serving_raw`: one tensor of shape [batch] for every raw feature, by name. A missing value is the empty string, the
+      smallest int64 or NaN.
+
+    Both return `probability`, float32 of shape [batch]: a row of domain s is answered by tower s. A value unknown to a field's
+    vocabulary has the field's default id. A domain that the model was not trained on gets the mean of all towers' answers.
+
+    The Keras model itself is not attached, only its variables: nothing of training (CovLoss, metrics, optimizer) is saved.
+    """
+
+    def __init__(
+        self, model: keras.Model, transform_output: tft.TFTransformOutput, spec: DatasetSpec
+    ) -> None:
+        """Ties a trained model to its transform graph.
+
+        Args:
+          model: Maps transformed inputs to probabilities of shape [batch].
+          transform_output: Transform's output, whose graph and vocabularies are saved with the model.
+          spec: Names and types of the raw features.
+        """
+        super().__init__(name="serving")
+        self.model_variables = list(model.variables)
+        self.transform = transform_output.transform_features_layer()
+        self._model = _Untracked(model)
+        self._inputs = spec.raw_inputs
+        names = {feature.name for feature in spec.raw_inputs}
+        raw_spec = transform_output.raw_feature_spec()
+        # The label and the time are never inputs: they are not known when a row is to be scored.
+        self._parse_spec = {name: parse for name, parse in raw_spec.items() if name in names}
+
+    def signatures(self) -> dict[str, Any]:
+        """The two signatures, traced."""
+        examples = tf.TensorSpec([None], tf.string, name=EXAMPLES)
+        tensors = {f.name: tf.TensorSpec([None], _DTYPES[f.raw_dtype], name=f.name) for f in self._inputs}
+        return {
+            SERVING_DEFAULT: tf.function(self._score_examples).get_concrete_function(examples),
+            SERVING_RAW: tf.function(self._score_tensors).get_concrete_function(tensors),
+        }
+
+    def _score_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._score(tf.io.parse_example(examples, self._parse_spec))
+
+    def _score_tensors(self, tensors: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self._score({f.name: self._raw_feature(f, tensors[f.name]) for f in self._inputs})
+
+    def _raw_feature(self, feature: Feature, values: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
+        """A plain tensor in the form in which parsing a tf.Example would give the feature."""
+        if isinstance(self._parse_spec[feature.name], tf.io.FixedLenFeature):
+            return tf.reshape(values, [-1, 1])
+        if feature.raw_dtype == "string":
+            present = tf.not_equal(values, "")
+        elif feature.raw_dtype == "int64":
+            present = tf.not_equal(values, MISSING_INT)
+        else:
+            present = tf.logical_not(tf.math.is_nan(values))
+        rows = tf.where(present)
+        indices = tf.concat([rows, tf.zeros_like(rows)], axis=1)
+        return tf.SparseTensor(indices, tf.gather_nd(values, rows), tf.stack([tf.size(values, tf.int64), 1]))
+
+    def _score(self, raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        return {PROBABILITY: self._model.value(model_inputs(self.transform(raw)), training=False)}
+
+
+class _Untracked:
+    """Holds a value where TensorFlow's object graph does not look."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def export(
+    model: keras.Model, transform_output: tft.TFTransformOutput, spec: DatasetSpec, serving_model_dir: str
+) -> None:
+    """Writes the SavedModel; the folder appears whole or not at all.
+
+    Args:
+      model: A trained model.
+      transform_output: Transform's output.
+      spec: The dataset.
+      serving_model_dir: Where the SavedModel goes; must not exist or be empty.
+    """
+    module = ServingModule(model, transform_output, spec)
+    unfinished = serving_model_dir.rstrip("/") + ".unfinished"
+    tf.saved_model.save(module, unfinished, signatures=module.signatures())
+    if tf.io.gfile.exists(serving_model_dir):
+        tf.io.gfile.rmtree(serving_model_dir)
+    tf.io.gfile.rename(unfinished, serving_model_dir)

@@ -1,0 +1,75 @@
+"""TFX's entry point to training: `run_fn`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+import tensorflow_transform as tft
+import tf_keras as keras
+
+from data.spec import DatasetSpec
+from models.config import ModelConfig, TrainingConfig
+from models.export import export
+from models.features import FeatureLayout
+from models.training.checkpoints import training_key
+from models.training.input import TransformedData
+from models.training.loop import train
+from models.training.optimizers import build_optimizer
+from models.training.validation import Validation
+from models.zoo import build_model
+
+if TYPE_CHECKING:
+    from tfx.components.trainer.fn_args_utils import FnArgs
+
+TRAINING_RECORD = "training.json"
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Trains, keeps the best weights, and exports them.
+
+    Args:
+      fn_args: TFX's arguments. `custom_config` holds `dataset`, `model` and `training` as JSON, and `checkpoint_dir`.
+    """
+    custom = fn_args.custom_config
+    spec = DatasetSpec.model_validate_json(custom["dataset"])
+    model_config = ModelConfig.model_validate_json(custom["model"])
+    config = TrainingConfig.model_validate_json(custom["training"])
+    keras.utils.set_random_seed(config.seed)
+
+    transform_output = tft.TFTransformOutput(fn_args.transform_output)
+    parse_spec = transform_output.transformed_feature_spec()
+    data = TransformedData.match(fn_args.train_files, parse_spec)
+    validation = Validation(TransformedData.match(fn_args.eval_files, parse_spec), spec.domains)
+    model = build_model(model_config, feature_layout(spec, transform_output), seed=config.seed)
+    model.compile(optimizer=build_optimizer(model, config))
+
+    key = training_key({**custom, "transform": fn_args.transform_output, "data": "\n".join(data.files)})
+    checkpoint_dir = os.path.join(custom["checkpoint_dir"], key)
+    started = time.monotonic()
+    result = train(
+        model, data, validation, config, checkpoint_dir=checkpoint_dir, log_dir=fn_args.model_run_dir
+    )
+    seconds = time.monotonic() - started
+    export(model, transform_output, spec, fn_args.serving_model_dir)
+    record = {**asdict(result), "seconds": seconds, "batch_size": config.batch_size, "seed": config.seed}
+    with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, TRAINING_RECORD), "w") as file:
+        file.write(json.dumps(record, indent=2))
+    tf.io.gfile.rmtree(checkpoint_dir)
+
+
+def feature_layout(spec: DatasetSpec, transform_output: tft.TFTransformOutput) -> FeatureLayout:
+    """The model's input fields, with the vocabulary sizes that Transform found."""
+    return FeatureLayout.from_spec(
+        spec,
+        {
+            field.name: transform_output.vocabulary_size_by_name(field.name)
+            if field.kind == "categorical"
+            else field.buckets + 1
+            for field in spec.id_fields
+        },
+    )

@@ -1,0 +1,1 @@
+"""Training: input, optimizers, validation, checkpoints and the loop that ties them."""

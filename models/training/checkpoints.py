@@ -1,0 +1,95 @@
+"""Checkpoints from which a killed training resumes, and the best weights seen so far."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+
+import tensorflow as tf
+import tf_keras as keras
+
+
+class TrainingState(tf.Module):
+    """Where a training stands.
+
+    Attributes:
+      epoch: Finished epochs.
+      step: Finished steps of the epoch under way.
+      total_steps: Finished steps since the beginning.
+      steps_per_epoch: Steps of a whole epoch; 0 until one has been finished.
+      best_epoch: Epoch (from 1) of the best weights; 0 before the first validation.
+      best_score: Validation score of the best weights.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="training_state")
+        self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.total_steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.steps_per_epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.best_epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.best_score = tf.Variable(float("-inf"), dtype=tf.float64, trainable=False)
+
+
+class Checkpoints:
+    """The training under way, and the best weights, in one folder.
+
+    A checkpoint is complete or not there: TensorFlow writes it under a temporary name, and names it as the latest
+    only afterwards.
+    """
+
+    def __init__(self, folder: str, model: keras.Model, state: TrainingState) -> None:
+        """Opens a folder of checkpoints.
+
+        Args:
+          folder: One training's folder; see `training_key`.
+          model: A compiled model.
+          state: Its progress.
+        """
+        self._folder = folder
+        everything = tf.train.Checkpoint(model=model, optimizer=model.optimizer, state=state)
+        self._latest = tf.train.CheckpointManager(everything, os.path.join(folder, "latest"), max_to_keep=1)
+        weights = tf.train.Checkpoint(model=model)
+        self._best = tf.train.CheckpointManager(weights, os.path.join(folder, "best"), max_to_keep=1)
+        self._everything, self._weights = everything, weights
+
+    def resume(self) -> bool:
+        """Restores the latest checkpoint, if there is one."""
+        path = self._latest.latest_checkpoint
+        if path is not None:
+            self._everything.restore(path)
+        return path is not None
+
+    def save(self) -> None:
+        """Keeps the training as it stands."""
+        self._latest.save()
+
+    def save_best(self) -> None:
+        """Keeps the weights as the best so far."""
+        self._best.save()
+
+    def restore_best(self) -> None:
+        """Puts the best weights into the model."""
+        path = self._best.latest_checkpoint
+        if path is None:
+            raise FileNotFoundError(f"{self._folder}: no best weights were saved")
+        self._weights.restore(path).expect_partial()
+
+    def remove(self) -> None:
+        """Deletes the folder, once the training is exported."""
+        if tf.io.gfile.exists(self._folder):
+            tf.io.gfile.rmtree(self._folder)
+
+
+def training_key(parts: Mapping[str, str]) -> str:
+    """Names a training by all that decides its outcome, so that only the very same training is resumed.
+
+    Args:
+      parts: Config, code and data, as text.
+
+    Returns:
+      16 hexadecimal digits.
+    """
+    return hashlib.sha256(json.dumps(dict(parts), sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,84 @@
+"""Transformed examples as batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+LABEL = "label"
+MODEL_INPUTS = ("ids", "values", "domain")
+
+
+@dataclass(frozen=True)
+class TransformedData:
+    """One split of Transform's output.
+
+    Attributes:
+      files: TFRecord files, in a fixed order.
+      feature_spec: How to parse them.
+    """
+
+    files: tuple[str, ...]
+    feature_spec: Mapping[str, Any]
+
+    @classmethod
+    def match(cls, patterns: Sequence[str], feature_spec: Mapping[str, Any]) -> TransformedData:
+        """The files behind TFX's patterns.
+
+        Raises:
+          FileNotFoundError: If no file matches.
+        """
+        files = sorted({file for pattern in patterns for file in tf.io.gfile.glob(pattern)})
+        if not files:
+            raise FileNotFoundError(f"no transformed examples match {', '.join(patterns)}")
+        return cls(tuple(files), feature_spec)
+
+    def records(self) -> tf.data.Dataset:
+        """The serialized rows, in order."""
+        compression = "GZIP" if self.files[0].endswith(".gz") else ""
+        return tf.data.TFRecordDataset(list(self.files), compression_type=compression)
+
+    def batches(self, batch_size: int, *, shuffle_buffer: int = 0, seed: int = 0) -> tf.data.Dataset:
+        """Parsed batches.
+
+        Args:
+          batch_size: Rows a batch; the last one may be smaller.
+          shuffle_buffer: Rows held for shuffling; 0 keeps the order.
+          seed: Decides the order; the same seed gives the same order.
+
+        Returns:
+          A dataset of dictionaries of tensors of shape (batch_size, …).
+        """
+        records = self.records()
+        if shuffle_buffer:
+            records = records.shuffle(shuffle_buffer, seed=seed, reshuffle_each_iteration=False)
+        return (
+            records.batch(batch_size)
+            .map(self._parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+    def training_batches(self, batch_size: int, *, shuffle_buffer: int, seed: int) -> tf.data.Dataset:
+        """Shuffled (inputs, label) pairs, as Keras expects them."""
+        parsed = self.batches(batch_size, shuffle_buffer=shuffle_buffer, seed=seed)
+        return parsed.map(lambda row: (model_inputs(row), row[LABEL]), num_parallel_calls=tf.data.AUTOTUNE)
+
+    def columns(self, names: Sequence[str], batch_size: int = 8192) -> dict[str, np.ndarray]:
+        """Whole columns in memory, in the order of the rows."""
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+        for batch in self.batches(batch_size):
+            for name in names:
+                parts[name].append(batch[name].numpy())
+        return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+    def _parse(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        return tf.io.parse_example(serialized, dict(self.feature_spec))
+
+
+def model_inputs(row: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """What the model sees of a transformed example."""
+    return {name: row[name] for name in MODEL_INPUTS if name in row}

@@ -1,0 +1,69 @@
+"""Validation: exact overall and per-domain metrics of a model on a split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from models.metrics.domain_summary import DomainSummary, per_domain
+from models.training.input import LABEL, TransformedData, model_inputs
+
+# Scores do not depend on it; large enough that a batch's fixed costs do not count.
+_BATCH_SIZE = 8192
+
+
+class Validation:
+    """Scores a split and judges the scores; labels, users and domains are read once."""
+
+    def __init__(self, data: TransformedData, domains: Sequence[str]) -> None:
+        """Reads the columns that do not change between epochs.
+
+        Args:
+          data: The split.
+          domains: Names of the domains, in the order of the model's towers.
+        """
+        self._data = data
+        self._domains = tuple(domains)
+        self._columns = data.columns((LABEL, "user", "domain"))
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self._columns[LABEL])
+
+    def scores(self, model: keras.Model) -> np.ndarray:
+        """Probabilities of all rows, of shape (n_rows,), in the order of the split."""
+        predict = tf.function(lambda row: model(model_inputs(row), training=False), reduce_retracing=True)
+        return np.concatenate([predict(batch).numpy() for batch in self._data.batches(_BATCH_SIZE)])
+
+    def judge(self, model: keras.Model) -> DomainSummary:
+        """Overall and per-domain metrics of the model as it stands."""
+        names = np.array(self._domains)[self._columns["domain"]]
+        return per_domain(
+            self._columns[LABEL], self.scores(model), self._columns["user"], names, self._domains
+        )
+
+
+def stopping_score(summary: DomainSummary) -> float:
+    """The figure that early stopping maximises: gAUC; where no user has both classes, the negative log-loss."""
+    gauc = summary["overall"]["gauc"]
+    if gauc is not None:
+        return gauc
+    log_loss = summary["overall"]["log_loss"]
+    return float("-inf") if log_loss is None else -log_loss
+
+
+def flatten(summary: DomainSummary) -> dict[str, float]:
+    """Metrics by TensorBoard tag: `gauc/overall`, `auc/domain_4`; undefined ones are left out."""
+    records = {"overall": summary["overall"]}
+    records.update({f"domain_{name}": record for name, record in summary["domains"].items()})
+    flat: dict[str, float] = {}
+    for name, record in records.items():
+        for metric in ("auc", "gauc", "log_loss"):
+            value = record[metric]
+            if value is not None:
+                flat[f"{metric}/{name}"] = value
+    return flat

@@ -1,0 +1,14 @@
+"""The TFX pipeline: `create_pipeline`, its settings, Beam preprocessing, components, and the Evaluator's metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    # Importing TFX takes twenty seconds; whoever needs only the config does not pay for it.
+    if name == "create_pipeline":
+        from pipeline.pipeline import create_pipeline
+
+        return create_pipeline
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,82 @@
+"""Batch evaluation: a SavedModel over one split of a log, with its predictions and exact metrics."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from data.ingest import split_batches
+from data.readers import open_reader
+from data.spec import Split
+from models.metrics.domain_summary import DomainSummary, per_domain
+from pipeline.example_encoding import ExampleEncoder
+from pipeline.provenance import provenance
+from pipeline.report import write_json
+from pipeline.settings import RunConfig
+from serving.servable import Servable
+from serving.versions import latest_version
+
+PROBABILITY = "probability"
+
+
+def evaluate(
+    config: RunConfig, model: Path, data_dir: Path, split: Split, output: Path, batch_size: int = 4096
+) -> DomainSummary:
+    """Scores a split, and writes `predictions.parquet` and `metrics.json`.
+
+    Args:
+      config: Describes the log.
+      model: A SavedModel's folder, or a base path whose newest version is taken.
+      data_dir: Folder of the log's files.
+      split: Which rows.
+      output: Folder of the results; each file appears whole or not at all.
+      batch_size: Rows a call of the model.
+
+    Returns:
+      Overall and per-domain metrics.
+
+    Raises:
+      data.errors.InputError: If the log is not what the config says.
+    """
+    spec = config.dataset
+    roles = spec.roles
+    keys = list(dict.fromkeys((roles.user, roles.item, roles.domain, roles.label, roles.time.column)))
+    encoder = ExampleEncoder()
+    path = model if (model / "saved_model.pb").exists() else latest_version(model)[1]
+    tables: list[pa.Table] = []
+    with (
+        Servable(path) as servable,
+        tqdm(desc=f"scoring {split}", unit=" rows", unit_scale=True, disable=None) as progress,
+    ):
+        for part, batch in split_batches(open_reader(spec, data_dir), spec):
+            if part != split:
+                continue
+            examples = np.array(encoder.encode(batch), dtype=object)
+            scores = [
+                servable.predict("serving_default", {"examples": examples[start : start + batch_size]})[
+                    PROBABILITY
+                ]
+                for start in range(0, len(examples), batch_size)
+            ]
+            kept = pa.Table.from_batches([batch]).select(keys)
+            tables.append(kept.append_column(PROBABILITY, pa.array(np.concatenate(scores), pa.float32())))
+            progress.update(batch.num_rows)
+    predictions = pa.concat_tables(tables)
+    summary = per_domain(
+        predictions[roles.label].to_numpy(),
+        predictions[PROBABILITY].to_numpy(),
+        predictions[roles.user].to_numpy(),
+        predictions[roles.domain].to_numpy(),
+        spec.domains,
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    unfinished = output / ".predictions.parquet.unfinished"
+    pq.write_table(predictions, unfinished)
+    os.replace(unfinished, output / "predictions.parquet")
+    write_json(output / "metrics.json", {**summary, "model": str(path), "split": split, **provenance(config)})
+    return summary

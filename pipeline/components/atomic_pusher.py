@@ -1,0 +1,69 @@
+"""AtomicPusher: TFX's Pusher, whose version directory appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from typing import Any
+
+from tfx import types
+from tfx.components.pusher import executor
+from tfx.dsl.io import fileio
+from tfx.proto import pusher_pb2
+from tfx.types import artifact_utils
+from tfx.utils import proto_utils
+
+_DESTINATION = "push_destination"
+
+
+class AtomicPusherExecutor(executor.Executor):
+    """Copies a blessed model beside the versions, under a name no server loads, then renames it into place.
+
+    TFX's own executor copies into the version directory itself: a kill in the middle leaves half a model there, and a
+    second push within one second is dropped silently.
+    """
+
+    def Do(  # noqa: N802 (TFX's name)
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Pushes the model if every blessing is there; a model that is already the newest version stays that version."""
+        destination = pusher_pb2.PushDestination()
+        proto_utils.json_to_proto(exec_properties[_DESTINATION], destination)
+        base = destination.filesystem.base_directory
+        staging = os.path.join(base, f".push-{uuid.uuid4().hex}")
+        destination.filesystem.base_directory = staging
+        staged_properties = {**exec_properties, _DESTINATION: proto_utils.proto_to_json(destination)}
+        try:
+            super().Do(input_dict, output_dict, staged_properties)
+            pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+            if pushed.get_int_custom_property("pushed") != 1:
+                return
+            staged = os.path.join(staging, pushed.get_string_custom_property("pushed_version"))
+            newest = max(_versions(base), default=0)
+            final = os.path.join(base, str(newest))
+            if not newest or _fingerprint(final) != _fingerprint(staged):
+                # Versions are times in seconds, and always newer than the newest.
+                final = os.path.join(base, str(max(int(time.time()), newest + 1)))
+                fileio.rename(staged, final)
+            pushed.set_string_custom_property("pushed_destination", final)
+            pushed.set_string_custom_property("pushed_version", os.path.basename(final))
+        finally:
+            if fileio.exists(staging):
+                fileio.rmtree(staging)
+
+
+def _versions(base: str) -> list[int]:
+    return [int(name.strip("/")) for name in fileio.listdir(base) if name.strip("/").isdigit()]
+
+
+def _fingerprint(model_path: str) -> bytes | None:
+    """What TensorFlow stamps on every SavedModel: the same bytes mean the same export."""
+    path = os.path.join(model_path, "fingerprint.pb")
+    if not fileio.exists(path):
+        return None
+    with fileio.open(path, "rb") as file:
+        return bytes(file.read())

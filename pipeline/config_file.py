@@ -1,0 +1,169 @@
+"""Reads a run's config from YAML and `--set`, and says exactly where it is wrong."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pipeline.settings import RunConfig
+
+Key = tuple[str | int, ...]
+
+
+class ConfigError(ValueError):
+    """A config that cannot be used; the message names file, line and key."""
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Reads a config file and applies overrides.
+
+    Args:
+      path: A YAML file.
+      overrides: `key=value` pairs such as `training.epochs=3`; the value is read as YAML.
+
+    Returns:
+      The validated config.
+
+    Raises:
+      ConfigError: If the file is missing, is not YAML, repeats a key, or holds an unknown key or a value of the
+        wrong type. All faults are listed, each with its line, or with the override it came from.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such config file")
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError(f"{path}: expected a mapping of sections such as `dataset:`, found {_kind(root)}")
+    lines: dict[Key, int] = {}
+    _collect_lines(root, (), lines, path)
+    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    sources: dict[Key, str] = {}
+    for override in overrides:
+        _apply(values, override, sources)
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        faults = [_describe(fault, path, lines, sources) for fault in error.errors()]
+        raise ConfigError("\n".join(faults)) from error
+
+
+def _kind(node: yaml.Node | None) -> str:
+    return (
+        "nothing" if node is None else "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
+    )
+
+
+def _collect_lines(node: yaml.Node, prefix: Key, lines: dict[Key, int], path: Path) -> None:
+    """Fills `lines` with the line of every key, and refuses a key that stands twice."""
+    if isinstance(node, yaml.MappingNode):
+        for key_node, value_node in node.value:
+            key = (*prefix, str(key_node.value))
+            line = key_node.start_mark.line + 1
+            if key in lines:
+                raise ConfigError(
+                    f"{path}:{line}: key `{_dotted(key)}` stands twice, first on line {lines[key]}"
+                )
+            lines[key] = line
+            _collect_lines(value_node, key, lines, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, child in enumerate(node.value):
+            lines[(*prefix, index)] = child.start_mark.line + 1
+            _collect_lines(child, (*prefix, index), lines, path)
+
+
+def _apply(values: dict[str, Any], override: str, sources: dict[Key, str]) -> None:
+    name, separator, text = override.partition("=")
+    if not separator or not name:
+        raise ConfigError(f"--set {override}: expected key=value, such as training.epochs=3")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not readable as YAML: {error}") from error
+    parts: list[str | int] = []
+    section: Any = values
+    *parents, last = name.split(".")
+    for parent in parents:
+        step: str | int = int(parent) if isinstance(section, list) and parent.isdigit() else parent
+        parts.append(step)
+        if isinstance(section, dict):
+            # A section that the file leaves out, or leaves empty, starts from its defaults.
+            section = section[step] = {} if section.get(step) is None else section[step]
+        elif isinstance(section, list) and isinstance(step, int) and step < len(section):
+            section = section[step]
+        else:
+            raise ConfigError(f"--set {override}: there is no `{_dotted(tuple(parts))}`")
+    final: str | int = int(last) if isinstance(section, list) and last.isdigit() else last
+    if isinstance(section, list) and not (isinstance(final, int) and final < len(section)):
+        raise ConfigError(f"--set {override}: there is no `{name}`")
+    if not isinstance(section, dict | list):
+        raise ConfigError(f"--set {override}: `{_dotted(tuple(parts))}` is a single value, not a section")
+    section[final] = value  # type: ignore[index]
+    sources[(*parts, final)] = override
+
+
+def _describe(fault: Any, path: Path, lines: dict[Key, int], sources: dict[Key, str]) -> str:
+    """One fault in words: where, which key, what was found, what was expected."""
+    key = _without_tags(fault["loc"], lines, sources)
+    where = next(
+        (f"--set {source}" for changed, source in sources.items() if key[: len(changed)] == changed),
+        None,
+    )
+    if where is None:
+        # A missing key has no line of its own: name the nearest enclosing section's.
+        line = next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), None)
+        where = f"{path}:{line}" if line else str(path)
+    name = _dotted(key)
+    if fault["type"] == "extra_forbidden":
+        known = _known_keys(RunConfig, key[:-1])
+        near = difflib.get_close_matches(str(key[-1]), known, n=1)
+        hint = f"; did you mean `{near[0]}`?" if near else f"; known keys here: {', '.join(known)}"
+        return f"{where}: unknown key `{name}`{hint}"
+    if fault["type"] == "missing":
+        return f"{where}: key `{name}` is missing"
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    found = "" if isinstance(fault["input"], dict) else f", found {fault['input']!r}"
+    return f"{where}: `{name}`: {message}{found}" if name else f"{where}: {message}"
+
+
+def _without_tags(location: Iterable[str | int], lines: dict[Key, int], sources: dict[Key, str]) -> Key:
+    """Drops the tags that pydantic puts into a location for members of a union (`dataset.split.time.train`)."""
+    key: Key = ()
+    for part in location:
+        in_split = key[-2:] == ("dataset", "split")
+        if (
+            in_split
+            and part in ("time", "hash")
+            and (*key, part) not in lines
+            and (*key, part) not in sources
+        ):
+            continue
+        key = (*key, part)
+    return key
+
+
+def _known_keys(model: type[BaseModel], key: Key) -> list[str]:
+    """Names that the section at `key` accepts."""
+    sections: list[type[BaseModel]] = [model]
+    for part in key:
+        if isinstance(part, int):
+            continue
+        annotations = [s.model_fields[part].annotation for s in sections if part in s.model_fields]
+        sections = [section for annotation in annotations for section in _models_in(annotation)]
+    return sorted({name for section in sections for name in section.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _dotted(key: Key) -> str:
+    return ".".join(str(part) for part in key)

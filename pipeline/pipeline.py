@@ -1,0 +1,129 @@
+"""The pipeline: from a raw log to a pushed model."""
+
+from __future__ import annotations
+
+import os
+
+from tfx import v1 as tfx
+from tfx.dsl.components.base import executor_spec
+
+from pipeline.components.atomic_pusher import AtomicPusherExecutor
+from pipeline.components.log_example_gen import LogExampleGen
+from pipeline.components.schema_from_spec import SchemaFromSpec
+from pipeline.components.serving_check import ServingCheck
+from pipeline.metrics.eval_config import build_eval_config
+from pipeline.settings import RunConfig
+from pipeline.source_fingerprint import source_fingerprint
+
+
+def create_pipeline(
+    config: RunConfig,
+    *,
+    data_dir: str,
+    pipeline_root: str,
+    serving_model_dir: str,
+    checkpoint_dir: str,
+    metadata_path: str | None = None,
+) -> tfx.dsl.Pipeline:
+    """Describes the pipeline; a runner runs it.
+
+    Args:
+      config: The run's config.
+      data_dir: Folder of the log's files.
+      pipeline_root: Where artifacts lie.
+      serving_model_dir: Base path of the pushed versions, as TensorFlow Serving expects it.
+      checkpoint_dir: Where the trainer keeps checkpoints, so that a killed training resumes.
+      metadata_path: SQLite file of ML Metadata; None leaves metadata to the orchestrator.
+
+    Returns:
+      The pipeline, from LogExampleGen to Pusher.
+    """
+    spec = config.dataset
+    dataset_json = spec.model_dump_json()
+    example_gen = LogExampleGen(dataset=spec, data_dir=data_dir)
+    statistics_gen = tfx.components.StatisticsGen(
+        examples=example_gen.outputs["examples"],
+    )
+    schema_gen = SchemaFromSpec(dataset=dataset_json)
+    example_validator = tfx.components.ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+    )
+    transform = tfx.components.Transform(
+        examples=example_gen.outputs["examples"],
+        schema=schema_gen.outputs["schema"],
+        preprocessing_fn="pipeline.preprocessing.preprocessing_fn",
+        # Vocabularies, buckets and means come from the training rows alone.
+        splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=["train", "validation"]),
+        custom_config={"dataset": dataset_json, "code_fingerprint": source_fingerprint("data", "pipeline")},
+        disable_statistics=True,
+    )
+    latest_blessed_model = tfx.dsl.Resolver(
+        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
+        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    ).with_id("latest_blessed_model_resolver")
+    trainer = tfx.components.Trainer(
+        run_fn="models.trainer.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema_gen.outputs["schema"],
+        train_args=tfx.proto.TrainArgs(splits=["train"]),
+        eval_args=tfx.proto.EvalArgs(splits=["validation"]),
+        custom_config={
+            "dataset": dataset_json,
+            "model": config.model.model_dump_json(),
+            "training": config.training.model_dump_json(),
+            "checkpoint_dir": checkpoint_dir,
+            "code_fingerprint": source_fingerprint("data", "models"),
+        },
+    )
+    evaluator = tfx.components.Evaluator(
+        examples=example_gen.outputs["examples"],
+        example_splits=["test"],
+        model=trainer.outputs["model"],
+        baseline_model=latest_blessed_model.outputs["model"],
+        schema=schema_gen.outputs["schema"],
+        eval_config=build_eval_config(
+            label_key=spec.roles.label,
+            user_key=spec.roles.user,
+            domain_key=spec.roles.domain,
+            min_auc=config.evaluation.min_auc,
+            min_gauc=config.evaluation.min_gauc,
+            max_domain_drop=config.evaluation.max_domain_drop,
+            min_domain_rows=config.evaluation.min_domain_rows,
+            min_domain_users=config.evaluation.min_domain_users,
+        ),
+    )
+    serving_check = ServingCheck(model=trainer.outputs["model"], examples=example_gen.outputs["examples"])
+    pusher = tfx.components.Pusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving_check.outputs["blessing"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=serving_model_dir)
+        ),
+        custom_executor_spec=executor_spec.ExecutorClassSpec(AtomicPusherExecutor),
+    )
+    metadata_config = None
+    if metadata_path is not None:
+        os.makedirs(os.path.dirname(metadata_path), exist_ok=True)
+        metadata_config = tfx.orchestration.metadata.sqlite_metadata_connection_config(metadata_path)
+    return tfx.dsl.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=pipeline_root,
+        components=[
+            example_gen,
+            statistics_gen,
+            schema_gen,
+            example_validator,
+            transform,
+            latest_blessed_model,
+            trainer,
+            evaluator,
+            serving_check,
+            pusher,
+        ],
+        enable_cache=config.pipeline.enable_cache,
+        metadata_connection_config=metadata_config,
+        beam_pipeline_args=list(config.pipeline.beam_args),
+    )

@@ -1,0 +1,197 @@
+"""What a run prints and leaves behind: the per-domain table, metrics.json, run.json, times and paths."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from models.metrics.domain_summary import DomainSummary
+from models.metrics.summary import Summary
+from models.trainer import TRAINING_RECORD
+from pipeline.metrics.results import load_metrics, load_validation
+from pipeline.provenance import provenance
+from pipeline.run_paths import RunPaths
+from pipeline.run_results import ComponentResult, read_results
+from pipeline.settings import RunConfig
+from pipeline.trial import Trial
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """The outcome of the latest run.
+
+    Attributes:
+      config: The run's config.
+      components: Every component, in the order in which they ran.
+      metrics: Metrics of the candidate model on the test split.
+      reasons: Why the model may not ship, in words; empty when it may.
+      pushed_version: The version that was pushed; None when the model was not blessed.
+      training: The trainer's own record: epochs, steps, seconds, validation.
+    """
+
+    config: RunConfig
+    components: Mapping[str, ComponentResult]
+    metrics: DomainSummary
+    reasons: tuple[str, ...]
+    pushed_version: str | None
+    training: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, config: RunConfig, paths: RunPaths) -> RunReport:
+        """Reads the latest run's outcome from ML Metadata and its artifacts."""
+        components = read_results(paths.metadata_path)
+        evaluation = components["Evaluator"].uris["evaluation"]
+        reasons = list(load_validation(evaluation).reasons)
+        reasons += _serving_fault(components["ServingCheck"].uris["blessing"])
+        pushed = components["Pusher"].properties["pushed_model"]
+        version = str(pushed["pushed_version"]) if pushed.get("pushed") == 1 else None
+        training = Path(components["Trainer"].uris["model_run"]) / TRAINING_RECORD
+        return cls(
+            config=config,
+            components=components,
+            metrics=load_metrics(evaluation, config.dataset.roles.domain, config.dataset.domains),
+            reasons=tuple(reasons),
+            pushed_version=version,
+            training=json.loads(training.read_text(encoding="utf-8")),
+        )
+
+    def examples_uri(self, split: str) -> str:
+        """Folder of a split's raw examples."""
+        return os.path.join(self.components["LogExampleGen"].uris["examples"], f"Split-{split}")
+
+    @property
+    def tensorboard_dir(self) -> str:
+        """Folder of the training's TensorBoard logs."""
+        return self.components["Trainer"].uris["model_run"]
+
+    def write(self, paths: RunPaths) -> None:
+        """Writes metrics.json and run.json; each appears whole or not at all."""
+        facts = provenance(self.config)
+        write_json(paths.metrics_path, {**self.metrics, "config": facts["config"]})
+        write_json(
+            paths.run_path,
+            {
+                **facts,
+                "blessed": not self.reasons,
+                "reasons": list(self.reasons),
+                "pushed_version": self.pushed_version,
+                "training": dict(self.training),
+                "components": {
+                    name: {"seconds": result.seconds, "cached": result.cached, "outputs": dict(result.uris)}
+                    for name, result in self.components.items()
+                },
+            },
+        )
+
+    def text(self, paths: RunPaths, trial: Trial | None, seconds: float) -> str:
+        """The summary for people: tables of domains and components, and where everything lies.
+
+        Args:
+          paths: The run's paths.
+          trial: The rows scored over gRPC; None when nothing was served.
+          seconds: Wall time of the whole run.
+        """
+        console = Console(width=110, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+        console.print(self._domain_table())
+        for reason in self.reasons:
+            console.print(f"not blessed: {reason}")
+        console.print(self._component_table(seconds))
+        console.print(self._path_table(paths, trial))
+        return console.export_text()
+
+    def _domain_table(self) -> Table:
+        table = Table(title=f"Test rows of {self.config.name}, model {self.config.model.name}")
+        table.add_column("domain")
+        for name in ("rows", "users", "AUC", "gAUC", "log-loss"):
+            table.add_column(name, justify="right")
+        table.add_column("blessed")
+        records: dict[str, Summary] = {**self.metrics["domains"], "overall": self.metrics["overall"]}
+        for name, record in records.items():
+            table.add_row(
+                name,
+                f"{record['rows']:,}",
+                f"{record['users']:,}",
+                _number(record["auc"]),
+                _number(record["gauc"]),
+                _number(record["log_loss"]),
+                "no" if any(_concerns(reason, name) for reason in self.reasons) else "yes",
+                end_section=name == list(self.metrics["domains"])[-1],
+            )
+        return table
+
+    def _component_table(self, seconds: float) -> Table:
+        table = Table(title="Time of every component")
+        table.add_column("component")
+        table.add_column("seconds", justify="right")
+        table.add_column("")
+        for name, result in self.components.items():
+            table.add_row(name, f"{result.seconds:.1f}", self._note(name, result))
+        table.add_section()
+        table.add_row("whole run", f"{seconds:.1f}", "with checks, imports, serving and scoring")
+        return table
+
+    def _note(self, name: str, result: ComponentResult) -> str:
+        if result.cached:
+            return "cached"
+        if name == "LogExampleGen" and result.seconds:
+            rows = result.properties["examples"].get("rows_in", 0)
+            return f"{float(str(rows)) / result.seconds:,.0f} rows/s"
+        if name == "Trainer":
+            record = self.training
+            speed = record["rows_per_second"]
+            notes = [f"{speed:,.0f} rows/s"] if speed else []
+            notes.append(f"best epoch {record['best_epoch']} of {record['epochs']}")
+            return ", ".join([*notes, "resumed"] if record["resumed"] else notes)
+        return ""
+
+    def _path_table(self, paths: RunPaths, trial: Trial | None) -> Table:
+        table = Table(title="Where it lies", show_header=False)
+        if self.pushed_version is not None:
+            table.add_row("model", str(paths.serving_model_dir / self.pushed_version))
+        table.add_row("metrics", str(paths.metrics_path))
+        table.add_row("config, versions, times", str(paths.run_path))
+        table.add_row("TensorBoard logs", self.tensorboard_dir)
+        table.add_row("ML Metadata", str(paths.metadata_path))
+        table.add_row("full log", str(paths.log_path))
+        if trial is not None:
+            table.add_row(
+                "scores over gRPC", f"{paths.scores_path} ({trial.rows:,} rows in {trial.seconds:.2f} s)"
+            )
+        for column in table.columns:
+            column.overflow = "fold"
+        return table
+
+
+def _serving_fault(blessing_uri: str) -> list[str]:
+    path = Path(blessing_uri) / "INFRA_NOT_BLESSED"
+    return (
+        [f"TensorFlow Serving could not serve it: {path.read_text(encoding='utf-8')}"]
+        if path.exists()
+        else []
+    )
+
+
+def _concerns(reason: str, name: str) -> bool:
+    """Whether a reason is about this row of the table; one that names no domain is about the whole model."""
+    return reason.startswith("overall" if name == "overall" else f"domain {name}:") or (
+        name == "overall" and not reason.startswith(("overall", "domain "))
+    )
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes JSON beside the file, then renames it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(unfinished, path)

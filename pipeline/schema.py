@@ -1,0 +1,58 @@
+"""The schema of a dataset's tf.Examples, derived from its spec."""
+
+from __future__ import annotations
+
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from data.spec import DatasetSpec, Feature
+
+_TYPES = {"string": schema_pb2.BYTES, "int64": schema_pb2.INT, "float32": schema_pb2.FLOAT}
+
+
+def build_schema(spec: DatasetSpec) -> schema_pb2.Schema:
+    """States what every example must look like.
+
+    The schema is written down from the spec rather than inferred from the rows, so that ExampleValidator compares the
+    log with what was promised and not with itself: the label is 0 or 1, the domain is one of the listed ones, and
+    user, item, domain, label and time are always there. Every other feature may be missing in a row.
+
+    Args:
+      spec: The dataset.
+
+    Returns:
+      A schema with one feature for every raw input, the label and the time.
+    """
+    schema = schema_pb2.Schema()
+    required = {spec.roles.user, spec.roles.item, spec.roles.domain}
+    for feature in spec.raw_inputs:
+        entry = _add(schema, feature.name, _TYPES[feature.raw_dtype], required=feature.name in required)
+        if feature.name == spec.roles.domain:
+            _restrict_to_domains(entry, feature, spec.domains)
+    label = _add(schema, spec.roles.label, schema_pb2.INT, required=True)
+    label.int_domain.min, label.int_domain.max = 0, 1
+    time = spec.roles.time.column
+    if time not in {feature.name for feature in spec.raw_inputs}:
+        _add(schema, time, schema_pb2.INT, required=True)
+    return schema
+
+
+def _add(
+    schema: schema_pb2.Schema, name: str, kind: schema_pb2.FeatureType, *, required: bool
+) -> schema_pb2.Feature:
+    entry = schema.feature.add(name=name, type=kind)
+    entry.value_count.min = 1
+    entry.value_count.max = 1
+    if required:
+        entry.presence.min_fraction = 1.0
+        entry.presence.min_count = 1
+        entry.shape.dim.add(size=1)
+        entry.ClearField("value_count")
+    return entry
+
+
+def _restrict_to_domains(entry: schema_pb2.Feature, feature: Feature, domains: tuple[str, ...]) -> None:
+    if feature.raw_dtype == "string":
+        entry.string_domain.value.extend(domains)
+    else:
+        values = [int(domain) for domain in domains]
+        entry.int_domain.min, entry.int_domain.max = min(values), max(values)

@@ -1,0 +1,78 @@
+"""The config of a run: one typed section for every room, read from one YAML file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from data.spec import DatasetSpec, StrictModel
+from models.config import ModelConfig, TrainingConfig
+
+
+class EvaluationConfig(StrictModel):
+    """What a model must reach before it may ship.
+
+    Attributes:
+      min_auc: Lowest overall AUC on the test split.
+      min_gauc: Lowest overall gAUC on the test split.
+      max_domain_drop: How far AUC or gAUC, overall or of any one domain, may fall below the last blessed model's,
+        as an absolute difference.
+      min_domain_rows: Test rows that a domain needs to have a say about its fall.
+      min_domain_users: Users with both clicks and non-clicks that a domain needs to have a say about its fall.
+    """
+
+    min_auc: Annotated[float, Field(ge=0, le=1)] = 0.55
+    min_gauc: Annotated[float, Field(ge=0, le=1)] = 0.5
+    max_domain_drop: Annotated[float, Field(ge=0, le=1)] = 0.02
+    min_domain_rows: Annotated[int, Field(ge=0)] = 500
+    min_domain_users: Annotated[int, Field(ge=0)] = 50
+
+
+class PipelineConfig(StrictModel):
+    """How TFX and Beam run.
+
+    Attributes:
+      enable_cache: Reuse a component's earlier outputs when its inputs and settings have not changed.
+      beam_args: Beam pipeline options. The portable in-process runner by default: `DirectRunner` would first look
+        for another runner on the network.
+    """
+
+    enable_cache: bool = True
+    beam_args: Annotated[tuple[str, ...], Field(strict=False)] = (
+        "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
+    )
+
+
+class ServingConfig(StrictModel):
+    """How the pushed model is served and tried at the end of a run.
+
+    Attributes:
+      model_name: Name of the model on the server, and of its base path.
+      score_rows: Rows of the test split that are scored over gRPC at the end of a run.
+    """
+
+    model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_\-]+$")] = "crocodile"
+    score_rows: Annotated[int, Field(ge=1)] = 1000
+
+
+class RunConfig(StrictModel):
+    """Everything `crocodile run` needs to know, and all that a result depends on besides the log itself.
+
+    Attributes:
+      name: Name of the run; its results lie in `output/<name>` unless told otherwise.
+      dataset: The log: columns, roles, features, splits.
+      model: The model and its sizes.
+      training: Optimizers, batches, stopping, seed.
+      evaluation: The gate.
+      pipeline: TFX and Beam.
+      serving: The server at the end of the run.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_\-]+$")]
+    dataset: DatasetSpec
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    pipeline: PipelineConfig = PipelineConfig()
+    serving: ServingConfig = ServingConfig()
