@@ -27,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status: 0 done, 1 failed, 2 wrong input or options, 3 model not blessed."""
-    # Both must stand before TensorFlow is imported: the Keras version that tensorflow-recommenders runs on, and silence.
+    # Before TensorFlow is imported: the Keras version that tensorflow-recommenders runs on, and silence.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     arguments = build_parser().parse_args(argv)

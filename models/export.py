@@ -25,13 +25,15 @@ class ServingModule(tf.Module):
     """What is saved: the transform graph, the weights and two signatures.
 
     * `serving_default`: `examples`, serialized tf.Examples of raw features, of shape [batch] (TFX's convention).
-    * `serving_raw`: one tensor of shape [batch] for every raw feature, by name. A missing value is the empty string, the
-      smallest int64 or NaN.
+    * `serving_raw`: one tensor of shape [batch] for every raw feature, by name. A missing value is the empty string,
+      the smallest int64 or NaN.
 
-    Both return `probability`, float32 of shape [batch]: a row of domain s is answered by tower s. A value unknown to a field's
-    vocabulary has the field's default id. A domain that the model was not trained on gets the mean of all towers' answers.
+    Both return `probability`, float32 of shape [batch]: a row of domain s is answered by tower s. A value unknown to a
+    field's vocabulary has the field's default id. A domain that the model was not trained on gets the mean of the
+    probabilities that all towers give.
 
-    The Keras model itself is not attached, only its variables: nothing of training (CovLoss, metrics, optimizer) is saved.
+    The Keras model itself is not attached, only its variables: nothing of training (CovLoss, metrics, optimizer) is
+    saved.
     """
 
     def __init__(

@@ -64,7 +64,7 @@ def _collect_lines(node: yaml.Node, prefix: Key, lines: dict[Key, int], path: Pa
     """Fills `lines` with the line of every key, and refuses a key that stands twice."""
     if isinstance(node, yaml.MappingNode):
         for key_node, value_node in node.value:
-            key = (*prefix, str(key_node.value))
+            key: Key = (*prefix, str(key_node.value))
             line = key_node.start_mark.line + 1
             if key in lines:
                 raise ConfigError(
@@ -74,8 +74,9 @@ def _collect_lines(node: yaml.Node, prefix: Key, lines: dict[Key, int], path: Pa
             _collect_lines(value_node, key, lines, path)
     elif isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
-            lines[(*prefix, index)] = child.start_mark.line + 1
-            _collect_lines(child, (*prefix, index), lines, path)
+            key = (*prefix, index)
+            lines[key] = child.start_mark.line + 1
+            _collect_lines(child, key, lines, path)
 
 
 def _apply(values: dict[str, Any], override: str, sources: dict[Key, str]) -> None:
@@ -105,7 +106,8 @@ def _apply(values: dict[str, Any], override: str, sources: dict[Key, str]) -> No
     if not isinstance(section, dict | list):
         raise ConfigError(f"--set {override}: `{_dotted(tuple(parts))}` is a single value, not a section")
     section[final] = value  # type: ignore[index]
-    sources[(*parts, final)] = override
+    changed: Key = (*parts, final)
+    sources[changed] = override
 
 
 def _describe(fault: Any, path: Path, lines: dict[Key, int], sources: dict[Key, str]) -> str:

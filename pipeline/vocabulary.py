@@ -1,8 +1,8 @@
 """Low-frequency filtering: exact counts of every field's values over the training rows, and the vocabularies they give.
 
-Stock `tft.vocabulary` handles one element at a time and one field a pass. Here one Beam combiner counts all fields of a batch
-with Arrow's hash kernels; accumulators merge in any order, on any runner. (Crocodile §4.1: values with fewer than
-10 occurrences are replaced by a default.)
+Stock `tft.vocabulary` handles one element at a time and one field a pass. Here one Beam combiner counts all fields of
+a batch with Arrow's hash kernels; accumulators merge in any order, on any runner. (Crocodile §4.1: values with fewer
+than 10 occurrences are replaced by a default.)
 """
 
 from __future__ import annotations

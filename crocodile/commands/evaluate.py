@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     for name, record in {**summary["domains"], "overall": summary["overall"]}.items():
-        figures = {metric: record[metric] for metric in ("auc", "gauc", "log_loss")}  # type: ignore[literal-required]
+        figures = {metric: record[metric] for metric in ("auc", "gauc", "log_loss")}
         text = "  ".join(f"{m} {'undefined' if v is None else f'{v:.5f}'}" for m, v in figures.items())
         print(f"{name:>10}  {record['rows']:>10,} rows  {text}")
     print(f"written to {arguments.output}")

@@ -30,7 +30,7 @@ class AtomicPusherExecutor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes the model if every blessing is there; a model that is already the newest version stays that version."""
+        """Pushes the model if every blessing is there; one that is the newest version already stays that version."""
         destination = pusher_pb2.PushDestination()
         proto_utils.json_to_proto(exec_properties[_DESTINATION], destination)
         base = destination.filesystem.base_directory

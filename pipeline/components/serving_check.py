@@ -1,13 +1,14 @@
 """ServingCheck: loads an exported model the way TensorFlow Serving does and asks it for scores.
 
-A SavedModel can load in Python, pass the Evaluator and still fail every request in TensorFlow Serving, which imports the
-graph, runs the restore op and runs a session. So no model is pushed that was not loaded and scored on that path. The
-outcome is an InfraBlessing, which Pusher reads.
+A SavedModel can load in Python, pass the Evaluator and still fail every request in TensorFlow Serving, which imports
+the graph, runs the restore op and runs a session. So no model is pushed that was not loaded and scored on that path.
+The outcome is an InfraBlessing, which Pusher reads.
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def find_fault(model_path: str, examples: list[bytes]) -> str | None:
       What is wrong, or None when the model may be served.
     """
     try:
-        with Servable(model_path) as servable:
+        with Servable(Path(model_path)) as servable:
             together = servable.predict("serving_default", {"examples": np.array(examples, dtype=object)})[
                 PROBABILITY
             ]

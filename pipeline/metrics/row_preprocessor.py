@@ -1,0 +1,122 @@
+"""One evaluated row, cut down to what the metrics need, before TFMA copies it to every slice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.metrics import metric_types
+from tensorflow_model_analysis.proto import config_pb2
+
+
+class ScoredRow(NamedTuple):
+    """What a metric needs of one row."""
+
+    label: float
+    score: float
+    user: int | bytes
+
+
+class RowPreprocessor(metric_types.Preprocessor):
+    """Takes label, score and user out of an example's extracts.
+
+    TFMA hands a preprocessor's output, once for every slice, to the combiner. TFMA's own
+    FeaturePreprocessor passes dictionaries of arrays on, which the combiner would take apart again in each
+    slice; here that is done once a row.
+    """
+
+    def __init__(self, user_key: str, model_name: str, output_name: str, prediction_key: str) -> None:
+        """Initializes the preprocessor.
+
+        Args:
+          user_key: Feature that holds the user: one int64 or bytes value.
+          model_name: The model whose predictions are wanted; empty in an evaluation of one model.
+          output_name: The output of a model of several outputs; empty otherwise.
+          prediction_key: The model's `ModelSpec.prediction_key`; empty when the prediction is not a
+            dictionary, or one with a single entry.
+        """
+        # TFMA takes two preprocessors of one name for the same one.
+        super().__init__(name=f"scored_row({user_key}, {model_name}, {output_name}, {prediction_key})")
+        self._user_key = user_key
+        self._model_name = model_name
+        self._output_name = output_name
+        self._prediction_key = prediction_key
+
+    def process(self, extracts: Mapping[str, Any]) -> Iterator[ScoredRow]:
+        """Yields the row.
+
+        Args:
+          extracts: TFMA's extracts of one example.
+
+        Raises:
+          ValueError: If the label, the prediction or the user is missing or is not a single value, or the
+            label is not 0 or 1.
+        """
+        row = ScoredRow(
+            label=_single("label", self._label(extracts.get(constants.LABELS_KEY))),
+            score=_single("prediction", self._prediction(extracts.get(constants.PREDICTIONS_KEY))),
+            user=_single(f"feature {self._user_key!r}", self._user(extracts.get(constants.FEATURES_KEY))),
+        )
+        # The combiner refuses such a label too, but TFMA would wrap what it says.
+        if row.label not in (0, 1):
+            raise ValueError(f"labels must be 0 or 1, found {row}")
+        yield row
+
+    def _label(self, labels: Any) -> Any:
+        # Labels come by model or output only where their keys differ.
+        for name in (self._model_name, self._output_name):
+            if isinstance(labels, Mapping) and name in labels:
+                labels = labels[name]
+        if isinstance(labels, Mapping):
+            raise ValueError(
+                f"no label for model {self._model_name!r}, output {self._output_name!r}: {set(labels)}"
+            )
+        return labels
+
+    def _prediction(self, predictions: Any) -> Any:
+        for name in (self._model_name, self._output_name):
+            if name and isinstance(predictions, Mapping):
+                predictions = _entry(predictions, name)
+        if isinstance(predictions, Mapping):
+            if not self._prediction_key and len(predictions) > 1:
+                raise ValueError(
+                    f"the model has outputs {sorted(predictions)}: name one as ModelSpec.prediction_key"
+                )
+            predictions = _entry(predictions, self._prediction_key or next(iter(predictions)))
+        return predictions
+
+    def _user(self, features: Any) -> Any:
+        if not features or self._user_key not in features:
+            raise ValueError(f"no feature {self._user_key!r} (user_key) among {sorted(features or ())}")
+        return features[self._user_key]
+
+
+def prediction_key(eval_config: config_pb2.EvalConfig | None, model_name: str) -> str:
+    """Returns the prediction key of a model.
+
+    Args:
+      eval_config: The config, if any.
+      model_name: The model; empty in an evaluation of one model, whatever its spec says.
+    """
+    specs = eval_config.model_specs if eval_config else []
+    for spec in specs:
+        if len(specs) == 1 or spec.name == model_name:
+            return str(spec.prediction_key)
+    return ""
+
+
+def _entry(predictions: Mapping[str, Any], name: str) -> Any:
+    if name not in predictions:
+        raise ValueError(f"no prediction {name!r} among {sorted(predictions)}")
+    return predictions[name]
+
+
+def _single(what: str, value: Any) -> Any:
+    """Returns the one number or bytes in a value of shape [], [1] or [1, 1], as a Python object."""
+    # Features of variable length come as (Sparse|VarLen)TensorValue, whose values are an array.
+    array = np.asarray(getattr(value, "values", value))
+    if value is None or array.size != 1:
+        raise ValueError(f"{what} must be a single value a row, found {value!r}")
+    return array.item()

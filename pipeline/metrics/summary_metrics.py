@@ -1,0 +1,93 @@
+"""The metrics that an EvalConfig names: fields of the slice's summary under TFMA's names.
+
+Example:
+  >>> config_pb2.MetricConfig(
+  ...     class_name="GroupedAUC",
+  ...     module="pipeline.metrics.summary_metrics",
+  ...     config='{"user_key": "user_id"}',
+  ... )
+
+All take `user_key`, also those that have no use for users: with one `user_key` they share one accumulator.
+A metric that is not defined on a slice is NaN in TFMA's files, and `null` where `results.py` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tensorflow_model_analysis.metrics import metric_types
+
+from pipeline.metrics.slice_summary import field_computations
+
+
+class _SummaryMetric(metric_types.Metric):
+    """A metric that reports fields of the slice's summary."""
+
+    def __init__(self, user_key: str, name: str, fields: Mapping[str, str]) -> None:
+        super().__init__(field_computations, name=name, user_key=user_key, fields=dict(fields))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"user_key": self.kwargs["user_key"], "name": self.name}
+
+
+class ExactAUC(_SummaryMetric):
+    """Exact AUC, ties counting half; NaN when the slice has rows of one class only.
+
+    TFMA's AUC counts on 10,000 thresholds in [0, 1]: an approximation, and wrong for scores outside.
+    """
+
+    def __init__(self, user_key: str, name: str = "auc") -> None:
+        """Initializes the metric.
+
+        Args:
+          user_key: Feature that holds the user: one int64 or bytes value.
+          name: Name of the metric.
+        """
+        super().__init__(user_key, name, {name: "auc"})
+
+
+class GroupedAUC(_SummaryMetric):
+    """gAUC: AUC per user, weighted by the user's rows, over the users who have rows of both classes.
+
+    Reports `<name>`, `<name>_rows` and `<name>_users`: the value (NaN when no user counts) and the rows and
+    users that counted.
+    """
+
+    def __init__(self, user_key: str, name: str = "gauc") -> None:
+        """Initializes the metric.
+
+        Args:
+          user_key: Feature that holds the user: one int64 or bytes value.
+          name: Name of the metric.
+        """
+        super().__init__(
+            user_key, name, {name: "gauc", f"{name}_rows": "gauc_rows", f"{name}_users": "gauc_users"}
+        )
+
+
+class LogLoss(_SummaryMetric):
+    """Log-loss in nats, clipped as in `models/metrics/log_loss.py`; NaN when a score lies outside [0, 1]."""
+
+    def __init__(self, user_key: str, name: str = "log_loss") -> None:
+        """Initializes the metric.
+
+        Args:
+          user_key: Feature that holds the user: one int64 or bytes value.
+          name: Name of the metric.
+        """
+        super().__init__(user_key, name, {name: "log_loss"})
+
+
+class RowStatistics(_SummaryMetric):
+    """Counts and means of a slice: `rows`, `users`, `positives`, `mean_label`, `mean_prediction`."""
+
+    def __init__(self, user_key: str, name: str = "rows") -> None:
+        """Initializes the metric.
+
+        Args:
+          user_key: Feature that holds the user: one int64 or bytes value.
+          name: Name of the number of rows; the other names are fixed.
+        """
+        fields = ("users", "positives", "mean_label", "mean_prediction")
+        super().__init__(user_key, name, {name: "rows"} | {field: field for field in fields})
