@@ -205,7 +205,7 @@ class DatasetSpec(StrictModel):
       domains: The domains in use, as text, in the order of the model's towers. Other rows are left out.
       features: The fields that the model sees. The user and the item column are added where not listed.
       leaks: Columns that hold what happens after the impression; listing one as a feature is an error.
-      min_count: Default low-frequency threshold: rarer values fall to the field's default id (Crocodile §4.1).
+      min_count: Default low-frequency threshold, as in Crocodile's §4.1: rarer values fall to the default id.
       split: How rows are divided into train, validation and test.
     """
 
@@ -218,6 +218,11 @@ class DatasetSpec(StrictModel):
     leaks: Annotated[tuple[str, ...], Field(strict=False)] = ()
     min_count: Annotated[int, Field(ge=1)] = 10
     split: Annotated[TimeSplit | HashSplit, Field(discriminator="method")] = TimeSplit()
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _split_by_time_by_default(cls, value: object) -> object:
+        return {"method": "time", **value} if isinstance(value, dict) else value
 
     @field_validator("domains", mode="before")
     @classmethod
@@ -234,11 +239,22 @@ class DatasetSpec(StrictModel):
             repeated = sorted({value for value in values if values.count(value) > 1})
             if repeated:
                 raise ValueError(f"{what} {repeated[0]!r} is listed more than once")
+        roles = self.roles
+        columns = [roles.user, roles.item, roles.domain, roles.label, roles.time.column]
+        if len(set(columns)) < len(columns):
+            raise ValueError(f"user, item, domain, label and time must be five columns, found {columns}")
+        if roles.time.column in names:
+            # In the joined log the column is the instant in milliseconds, whatever the file holds.
+            raise ValueError(f"the time column {roles.time.column!r} cannot be a feature")
         forbidden = {self.roles.label, *self.leaks}
         for name in names:
             if name in forbidden:
                 raise ValueError(f"feature {name!r} is the label or happens after the impression, and would leak it")
-        for role, column in (("user", self.roles.user), ("item", self.roles.item), ("domain", self.roles.domain)):
+        for role, column in (
+            ("user", self.roles.user),
+            ("item", self.roles.item),
+            ("domain", self.roles.domain),
+        ):
             feature = next((f for f in self.features if f.name == column), None)
             if feature is not None and feature.kind != "categorical":
                 raise ValueError(f"the {role} column {column!r} must be a categorical feature, found {feature.kind}")

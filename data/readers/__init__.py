@@ -1,0 +1,36 @@
+"""Readers: one a layout of raw files, all yielding the joined log (docs/architecture.md)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data.readers.base import LogReader
+from data.readers.csv import CsvReader
+from data.readers.kuairand import KuaiRandReader
+from data.readers.parquet import ParquetReader
+from data.spec import DatasetSpec, Layout
+
+READERS: dict[Layout, type[LogReader]] = {
+    "kuairand": KuaiRandReader,
+    "csv": CsvReader,
+    "parquet": ParquetReader,
+}
+
+__all__ = ["READERS", "LogReader", "open_reader"]
+
+
+def open_reader(spec: DatasetSpec, data_dir: str | Path, block_size: int | None = None) -> LogReader:
+    """The reader of a dataset's layout.
+
+    Args:
+      spec: The dataset.
+      data_dir: The folder with its files.
+      block_size: How much is read at once, in bytes of text or rows of Parquet; by default the layout's own.
+
+    Returns:
+      A reader that has found its files and read nothing yet.
+
+    Raises:
+      InputError: the folder or a file is missing.
+    """
+    return READERS[spec.layout](spec, Path(data_dir), block_size)

@@ -1,0 +1,66 @@
+"""A table of features, one row a user or an item, held in memory and looked up by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.errors import InputError, shown
+from data.readers.column import Column
+from data.readers.raw_file import RawFile
+
+
+class FeatureTable:
+    """The typed columns of a feature file, parsed once however often a key is in the log.
+
+    Attributes:
+      key: The column of the log by which rows are looked up.
+    """
+
+    def __init__(self, file: RawFile, key: Column, columns: Sequence[Column]) -> None:
+        """Reads the file.
+
+        Args:
+          file: The feature file.
+          key: Its key, of the same type as in the log.
+          columns: The columns to look up.
+
+        Raises:
+          InputError: a value is wrong or a key is there twice.
+        """
+        self.key = key
+        names = list(dict.fromkeys([key.name, *(column.name for column in columns)]))
+        parts: dict[str, list[pa.Array]] = {name: [] for name in names}
+        for block in file.blocks(names):
+            for name, array in block.parse([key, *columns]).items():
+                parts[name].append(array)
+        arrays = {name: pa.concat_arrays(arrays) for name, arrays in parts.items()}
+        self._keys = arrays.pop(key.name)
+        self._columns = arrays
+        _check_unique(file, key, self._keys)
+
+    def look_up(self, keys: pa.Array) -> Mapping[str, pa.Array]:
+        """The table's columns for the rows with these keys; null where it has no such key."""
+        rows = pc.index_in(keys, value_set=self._keys)
+        return {name: array.take(rows) for name, array in self._columns.items()}
+
+
+def _check_unique(file: RawFile, key: Column, keys: pa.Array) -> None:
+    codes = keys.dictionary_encode().indices.to_numpy()
+    # A new key gets the next code, so the first row that does not is the first repeat.
+    first_seen = np.maximum.accumulate(codes)
+    repeats = np.flatnonzero(np.diff(first_seen, prepend=-1) == 0)
+    if len(repeats):
+        row = int(repeats[0])
+        first = int(np.flatnonzero(codes == codes[row])[0])
+        raise InputError(
+            f"found the key {shown(keys[row].as_py())} again, first on {file.line_word} "
+            f"{file.line_of(first)}, expected each key once",
+            file=file.path,
+            line=file.line_of(row),
+            line_word=file.line_word,
+            column=key.name,
+        )
