@@ -95,7 +95,9 @@ def _apply(values: dict[str, Any], override: str, sources: dict[Key, str]) -> No
         parts.append(step)
         if isinstance(section, dict):
             # A section that the file leaves out, or leaves empty, starts from its defaults.
-            section = section[step] = {} if section.get(step) is None else section[step]
+            if section.get(step) is None:
+                section[step] = {}
+            section = section[step]
         elif isinstance(section, list) and isinstance(step, int) and step < len(section):
             section = section[step]
         else:

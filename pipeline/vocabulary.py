@@ -109,7 +109,8 @@ class CountValues(beam.CombineFn):
 
 def _merge(tables: Sequence[pa.Table]) -> pa.Table:
     joined = pa.concat_tables(tables)
-    return joined.group_by("value").aggregate([("count", "sum")]).rename_columns(["count", "value"])
+    summed = joined.group_by("value").aggregate([("count", "sum")])
+    return pa.table({"value": summed["value"], "count": summed["count_sum"]})
 
 
 def select_vocabulary(tables: Sequence[pa.Table], field: VocabularyField) -> pa.Table:
@@ -134,8 +135,7 @@ def select_vocabulary(tables: Sequence[pa.Table], field: VocabularyField) -> pa.
     if field.dtype != "int64":
         # A vocabulary file holds one value a line, so a value with a line break cannot stand in it.
         keep = pc.and_(keep, pc.invert(pc.match_substring_regex(merged["value"], r"[\r\n]")))
-    kept = merged.filter(keep).select(["value", "count"])
-    kept = kept.sort_by([("count", "descending"), ("value", "ascending")])
+    kept = merged.filter(keep).sort_by([("count", "descending"), ("value", "ascending")])
     return kept.append_column("id", pa.array(np.arange(1, kept.num_rows + 1)))
 
 

@@ -1,0 +1,68 @@
+"""What many tests share: one small demo log, and one whole run of the pipeline on it."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# Before anything imports TensorFlow.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+ROOT = Path(__file__).resolve().parent.parent
+ROWS = 12_000
+# A small model, so that a whole run is short; everything else is the demo's own config.
+SMALL = (
+    "--set=training.epochs=2",
+    "--set=training.batch_size=512",
+    "--set=model.num_sets=3",
+    "--set=model.embedding_dim=4",
+    "--set=model.expert_units=[16,8]",
+    "--set=model.tower_units=[8]",
+    "--set=model.prior_embedding_dim=4",
+    "--set=evaluation.min_auc=0.5",
+    "--set=evaluation.min_gauc=0.4",
+    "--set=evaluation.max_domain_drop=0.3",
+)
+
+
+def crocodile(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Runs the command line as a person would, in a process of its own."""
+    command = [sys.executable, "-m", "crocodile", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """A finished run: the log it read, the folder it wrote, and what it printed."""
+
+    log: Path
+    output: Path
+    printed: str
+
+    @property
+    def arguments(self) -> list[object]:
+        """The command that was run, to run it again."""
+        return ["run", "--config", ROOT / "configs/demo.yaml", "--data", self.log, "--output", self.output, *SMALL]
+
+
+@pytest.fixture(scope="session")
+def demo_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demo log of a few thousand rows."""
+    log = tmp_path_factory.mktemp("demo") / "log"
+    crocodile("data", "generate", "--output", log, "--rows", ROWS)
+    return log
+
+
+@pytest.fixture(scope="session")
+def demo_run(demo_log: Path, tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
+    """One whole run of the pipeline, served and scored, which every end-to-end test looks at."""
+    run = DemoRun(demo_log, tmp_path_factory.mktemp("demo_run"), "")
+    done = crocodile(*run.arguments)
+    return DemoRun(run.log, run.output, done.stdout)

@@ -1,0 +1,135 @@
+"""What blesses and what refuses a model: TFMA's evaluator, validator and files, without a SavedModel."""
+
+import json
+
+import numpy as np
+import pytest
+from tensorflow_model_analysis.proto import config_pb2
+
+from models.metrics.domain_summary import per_domain
+from pipeline.metrics.eval_config import build_eval_config
+from pipeline.metrics.results import load_metrics, load_validation
+
+KEYS = {"label_key": "label", "user_key": "user", "domain_key": "tab"}
+
+
+def both(candidate, baseline):
+    return [{"candidate": np.array([c]), "baseline": np.array([b])} for c, b in zip(candidate, baseline, strict=True)]
+
+
+def alone(candidate):
+    return [np.array([score]) for score in candidate]
+
+
+def test_the_first_model_needs_the_values_only(log, evaluate):
+    config = build_eval_config(**KEYS, min_auc=0.6, min_gauc=0.6, max_domain_drop=0.0)
+    validation = load_validation(evaluate(log.extracts(alone(log.scores)), config))
+    assert validation.blessed
+    assert validation.reasons == []
+
+
+def test_a_value_below_its_threshold_is_refused_overall_only(log, evaluate):
+    # Every domain is below 0.99, but the value asked for is that of all rows: one failure.
+    config = build_eval_config(**KEYS, min_auc=0.99, min_gauc=0.6)
+    uri = evaluate(log.extracts(alone(log.scores)), config)
+    validation = load_validation(uri)
+    assert not validation.blessed
+    (failure,) = validation.failures
+    auc = load_metrics(uri, "tab")["overall"]["auc"]
+    assert failure[:5] == (None, "auc", auc, None, 0.99)
+    assert validation.reasons == [f"overall: auc is {auc:.4f}; at least 0.9900 is asked for"]
+
+
+def test_an_undefined_overall_value_is_refused(log, evaluate):
+    config = build_eval_config(**KEYS, min_auc=0.0)
+    extracts = [row for row in log.extracts(alone(log.scores)) if row["labels"] == 0]
+    validation = load_validation(evaluate(extracts, config))
+    assert not validation.blessed
+    assert validation.reasons == ["overall: auc is not defined (no rows of both classes); at least 0.0000 is asked for"]
+
+
+def test_a_fall_in_one_domain_refuses_a_model_that_is_better_overall(log, evaluate):
+    candidate = log.changed(better_in=[0, 1], worse_in=[2])
+    config = build_eval_config(**KEYS, min_auc=0.5, max_domain_drop=0.02)
+    uri = evaluate(log.extracts(both(candidate, log.scores)), config, has_baseline=True)
+    after = per_domain(log.labels, candidate, log.users, log.domains)
+    before = per_domain(log.labels, log.scores, log.users, log.domains)
+    assert after["overall"]["gauc"] > before["overall"]["gauc"] + 0.02
+
+    validation = load_validation(uri)
+    assert not validation.blessed
+    assert [(failure.domain, failure.metric) for failure in validation.failures] == [
+        ("2", "auc"),
+        ("2", "gauc"),
+    ]
+    for failure in validation.failures:
+        assert failure.value == pytest.approx(after["domains"]["2"][failure.metric], abs=1e-12)
+        assert failure.baseline == pytest.approx(before["domains"]["2"][failure.metric], abs=1e-12)
+        assert failure.threshold == 0.02
+    fall = validation.failures[0].baseline - validation.failures[0].value
+    assert validation.reasons[0] == (
+        f"domain 2: auc fell by {fall:.4f}, from the last blessed model's "
+        f"{validation.failures[0].baseline:.4f} to {validation.failures[0].value:.4f}; "
+        "a fall of at most 0.0200 is allowed"
+    )
+    # Both models' numbers are in the files, each under its name.
+    assert load_metrics(uri, "tab")["domains"]["2"]["auc"] == after["domains"]["2"]["auc"]
+    assert load_metrics(uri, "tab", model="baseline")["domains"]["2"]["auc"] == before["domains"]["2"]["auc"]
+
+
+def test_a_fall_within_the_margin_is_allowed(log, evaluate):
+    candidate = log.changed(worse_in=[2])
+    config = build_eval_config(**KEYS, min_auc=0.5, max_domain_drop=0.9)
+    validation = load_validation(evaluate(log.extracts(both(candidate, log.scores)), config, has_baseline=True))
+    assert validation.blessed and not validation.reasons
+
+
+@pytest.mark.parametrize("minimum", [{"min_domain_rows": 200}, {"min_domain_users": 30}])
+def test_a_domain_that_is_too_small_has_no_say(log, evaluate, minimum):
+    candidate = log.changed(better_in=[0, 1], worse_in=[2])
+    config = build_eval_config(**KEYS, min_auc=0.5, max_domain_drop=0.02, **minimum)
+    uri = evaluate(log.extracts(both(candidate, log.scores)), config, has_baseline=True)
+    domains = load_metrics(uri, "tab")["domains"]
+    assert domains["2"]["rows"] < 200 < domains["1"]["rows"]
+    assert domains["2"]["gauc_users"] < 30 <= domains["1"]["gauc_users"]
+    assert load_validation(uri).blessed
+
+
+def test_tfma_itself_takes_an_undefined_change_for_a_failure(log, evaluate):
+    """Why `GuardedChange` exists: domain 6 has no click, so its AUC's change is NaN, even for equal scores.
+
+    It also shows that a change threshold works on `auc` itself, per slice, and how its failure reads.
+    """
+    config = build_eval_config(**KEYS, min_auc=0.5, max_domain_drop=0.02)
+    guarded = config_pb2.EvalConfig()
+    guarded.CopyFrom(config)
+    metrics = config.metrics_specs[0].metrics
+    change = [metric for metric in metrics if metric.class_name == "GuardedChange"]
+    metrics[0].per_slice_thresholds.append(change[0].per_slice_thresholds[0])
+    uri = evaluate(log.extracts(both(log.scores, log.scores)), config, has_baseline=True)
+    validation = load_validation(uri)
+    assert [(failure.domain, failure.metric, failure.value) for failure in validation.failures] == [("6", "auc", None)]
+    assert (
+        "domain 6: auc is not defined, so its change from the last blessed model is not known" in validation.reasons[0]
+    )
+
+
+def test_an_evaluation_without_the_domain_feature_is_refused(log, evaluate):
+    config = build_eval_config(label_key="label", user_key="user", domain_key="scene", min_auc=0.5, max_domain_drop=0.1)
+    uri = evaluate(log.extracts(both(log.scores, log.scores))[:50], config, has_baseline=True)
+    validation = load_validation(uri)
+    assert not validation.blessed
+    assert validation.reasons == ["no evaluated row has a value of scene"]
+
+
+def test_metrics_json_has_null_and_no_nan(log, evaluate):
+    config = build_eval_config(**KEYS, min_auc=0.5)
+    metrics = load_metrics(evaluate(log.extracts(alone(log.scores)), config), "tab", domains=[6, 0, 9])
+    assert list(metrics["domains"]) == ["6", "0", "9", "1", "2", "4"]
+    assert json.loads(json.dumps(metrics, allow_nan=False))["domains"]["6"]["auc"] is None
+    assert metrics["domains"]["9"]["rows"] == 0
+
+
+def test_a_folder_without_metrics_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no overall metrics of the candidate model"):
+        load_metrics(str(tmp_path), "tab")

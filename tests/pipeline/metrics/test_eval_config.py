@@ -1,0 +1,59 @@
+import pytest
+from tensorflow_model_analysis.metrics import metric_specs
+from tensorflow_model_analysis.utils import config_util
+
+from pipeline.metrics.eval_config import build_eval_config
+
+KEYS = {"label_key": "label", "user_key": "user", "domain_key": "tab"}
+
+
+def thresholds(config, has_baseline):
+    """Threshold of the candidate by metric and slice, as TFX's Evaluator sees them."""
+    config = config_util.update_eval_config_with_defaults(config, has_baseline=has_baseline, rubber_stamp=True)
+    config_util.verify_eval_config(config)
+    found = metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config)
+    return {
+        (key.name, tuple(spec.feature_keys)): threshold
+        for key, pairs in found.items()
+        for spec, threshold in pairs
+        if key.model_name in ("", "candidate")
+    }
+
+
+def test_values_are_for_all_rows_and_changes_for_every_domain_too():
+    config = build_eval_config(**KEYS, min_auc=0.6, min_gauc=0.55, max_domain_drop=0.01)
+    found = thresholds(config, has_baseline=True)
+    assert set(found) == {
+        ("auc", ()),
+        ("gauc", ()),
+        ("auc_change", ()),
+        ("auc_change", ("tab",)),
+        ("gauc_change", ()),
+        ("gauc_change", ("tab",)),
+    }
+    assert found["auc", ()].lower_bound.value == 0.6
+    assert found["gauc", ()].lower_bound.value == 0.55
+    assert found["gauc_change", ("tab",)].absolute.value == -0.01
+
+
+def test_without_a_blessed_model_only_the_values_count():
+    config = build_eval_config(**KEYS, min_auc=0.6, max_domain_drop=0.01)
+    assert set(thresholds(config, has_baseline=False)) == {("auc", ())}
+
+
+def test_no_drop_given_no_comparison():
+    config = build_eval_config(**KEYS, min_auc=0.6)
+    assert set(thresholds(config, has_baseline=True)) == {("auc", ())}
+
+
+def test_a_negative_drop_is_refused():
+    with pytest.raises(ValueError, match="max_domain_drop is how far a domain may fall .* found -0.01"):
+        build_eval_config(**KEYS, min_auc=0.6, max_domain_drop=-0.01)
+
+
+def test_model_spec():
+    config = build_eval_config(**KEYS, min_auc=0.6, signature_name="score", prediction_key="probability")
+    (spec,) = config.model_specs
+    assert (spec.label_key, spec.signature_name, spec.prediction_key) == ("label", "score", "probability")
+    assert spec.model_type == "tf_generic"
+    assert not config.options.include_default_metrics.value

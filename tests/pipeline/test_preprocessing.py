@@ -1,0 +1,150 @@
+"""The preprocessing in a real TFT pipeline on Beam's FnApiRunner."""
+
+import tempfile
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
+from tfx_bsl.tfxio import tf_example_record
+
+from data.spec import DatasetSpec
+from pipeline.example_encoding import ExampleEncoder
+from pipeline.preprocessing import preprocessing_fn
+from pipeline.schema import build_schema
+
+SPEC = DatasetSpec.model_validate(
+    {
+        "name": "tiny",
+        "layout": "csv",
+        "roles": {"user": "user", "item": "item", "domain": "tab", "label": "click", "time": {"column": "ms"}},
+        "domains": ["home", "feed"],
+        "min_count": 3,
+        "features": [
+            {"name": "user", "dtype": "int64"},
+            {"name": "color", "min_count": 2},
+            {"name": "age", "kind": "numeric", "buckets": 4},
+            {"name": "price", "kind": "numeric", "transform": "standardize"},
+            {"name": "views", "kind": "numeric", "transform": "log1p"},
+        ],
+    }
+)
+SCHEMA = pa.schema(
+    [
+        ("user", pa.int64()),
+        ("item", pa.string()),
+        ("color", pa.string()),
+        ("age", pa.float32()),
+        ("price", pa.float32()),
+        ("views", pa.float32()),
+        ("tab", pa.string()),
+        ("click", pa.int64()),
+        ("ms", pa.int64()),
+    ]
+)
+
+
+def row(user=1, item="i", color="red", age=1.0, price=0.0, views=0.0, tab="home", click=0, ms=0):
+    return dict(zip(SCHEMA.names, (user, item, color, age, price, views, tab, click, ms), strict=True))
+
+
+def examples(rows: list[dict]) -> list[bytes]:
+    return ExampleEncoder().encode(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
+
+
+def fit(training_rows: list[dict]) -> tft.TFTransformOutput:
+    """Analyses training rows with TFX's own machinery: examples read as Arrow, on the FnApiRunner."""
+    folder = Path(tempfile.mkdtemp())
+    with tf.io.TFRecordWriter(str(folder / "train")) as writer:
+        for example in examples(training_rows):
+            writer.write(example)
+    schema = build_schema(SPEC)
+    source = tf_example_record.TFExampleRecord(str(folder / "train"), schema=schema, telemetry_descriptors=["test"])
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline, tft_beam.Context(temp_dir=str(folder / "tmp")):
+        data = pipeline | source.BeamSource()
+        (
+            (data, source.TensorAdapterConfig())
+            | tft_beam.AnalyzeDataset(
+                lambda inputs: preprocessing_fn(inputs, {"dataset": SPEC.model_dump_json()})
+            )
+            | tft_beam.WriteTransformFn(str(folder / "transform"))
+        )
+    metadata_io.write_metadata(
+        dataset_metadata.DatasetMetadata(schema), str(folder / "transform" / tft.TFTransformOutput.RAW_METADATA_DIR)
+    )
+    return tft.TFTransformOutput(str(folder / "transform"))
+
+
+def transform(output: tft.TFTransformOutput, rows: list[dict]) -> dict[str, np.ndarray]:
+    parsed = tf.io.parse_example(examples(rows), output.raw_feature_spec())
+    return {name: value.numpy() for name, value in output.transform_features_layer()(parsed).items()}
+
+
+TRAINING = (
+    [row(user=u, color="red", age=a, price=p, views=v) for u, a, p, v in
+     [(1, 1, 10, 0), (1, 2, 10, 1), (1, 3, 30, 3), (2, 4, 30, 7), (2, 5, 10, 15), (2, 6, 30, 31)]]
+    + [row(user=3, color="blue", age=7, price=10, views=63), row(user=3, color="blue", age=8, price=30, views=None)]
+    + [row(user=4, color=None, age=None, price=None, views=None)]
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def output() -> tft.TFTransformOutput:
+    return fit(TRAINING)
+
+
+def ids(output: tft.TFTransformOutput, name: str, rows: list[dict]) -> list[int]:
+    names = [field.name for field in SPEC.id_fields]
+    return transform(output, rows)["ids"][:, names.index(name)].tolist()
+
+
+def test_rare_values_fall_to_the_default_id(output: tft.TFTransformOutput) -> None:
+    # Users 1 and 2 occur three times, user 3 twice and user 4 once; the threshold is 3.
+    assert ids(output, "user", [row(user=u) for u in (1, 2, 3, 4, 99)]) == [1, 2, 0, 0, 0]
+
+
+def test_a_field_may_have_a_threshold_of_its_own(output: tft.TFTransformOutput) -> None:
+    # red 6, blue 2; the threshold of this field is 2. Missing and unseen colours get the default id.
+    assert ids(output, "color", [row(color=c) for c in ("red", "blue", "green", None)]) == [1, 2, 0, 0]
+
+
+def test_quantile_buckets_follow_the_training_rows(output: tft.TFTransformOutput) -> None:
+    # Ages 1 … 8 in four buckets of two; below and above fall into the first and the last; missing is 0.
+    found = ids(output, "age", [row(age=a) for a in (-5, 1.5, 3.5, 5.5, 7.5, 100, None, float("nan"))])
+    assert found == [1, 1, 2, 3, 4, 4, 0, 0]
+
+
+def test_numbers_are_standardised_by_the_training_rows(output: tft.TFTransformOutput) -> None:
+    # Prices 10 and 30, four each: mean 20, deviation 10. log1p of views 0, 1, 3 … 63 is 0 … 6 times ln 2, whose mean
+    # is 3 ln 2 and whose deviation is 2 ln 2. Missing is 0, the mean.
+    values = transform(output, [row(price=30, views=3), row(price=None, views=None), row(price=0, views=255)])["values"]
+    np.testing.assert_allclose(values, [[1, -0.5], [0, 0], [-2, 2.5]], atol=1e-5)
+
+
+def test_domains_keep_the_order_of_the_spec_and_unknown_ones_come_last(output: tft.TFTransformOutput) -> None:
+    assert transform(output, [row(tab=t) for t in ("home", "feed", "market")])["domain"].tolist() == [0, 1, 2]
+
+
+def test_label_user_and_item_are_kept_raw(output: tft.TFTransformOutput) -> None:
+    kept = transform(output, [row(user=99, item="new", click=1)])
+    assert (kept["user"], kept["item"], kept["label"]) == ([b"99"], [b"new"], [1])
+
+
+def test_the_same_rows_in_another_order_give_the_same_vocabularies(output: tft.TFTransformOutput) -> None:
+    again = fit(TRAINING[::-1])
+    for name in ("user", "item", "color"):
+        assert again.vocabulary_by_name(name) == output.vocabulary_by_name(name)
+        assert again.vocabulary_size_by_name(name) == output.vocabulary_size_by_name(name)
+
+
+def test_a_field_that_is_never_there_in_training_still_works() -> None:
+    rows = [{**r, "color": None, "age": None, "price": None, "views": None} for r in TRAINING]
+    output = fit(rows)
+    assert ids(output, "color", [row(color="red")]) == [0]
+    assert np.isfinite(transform(output, [row()])["values"]).all()
