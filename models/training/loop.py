@@ -71,6 +71,10 @@ class _Steps(keras.callbacks.Callback):
         if total % self._config.checkpoint_every_steps == 0:
             self._checkpoints.save()
 
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        del epoch
+        write_scalars(self._writer, logs or {}, int(self._state.total_steps))
+
 
 def train(
     model: keras.Model,

@@ -94,9 +94,7 @@ def build_eval_config(
 
 def _metric(cls: type, *, minimum: float | None = None, **config: Any) -> config_pb2.MetricConfig:
     """Returns the config of a metric, with a least overall value where one is given."""
-    result = config_pb2.MetricConfig(
-        class_name=cls.__name__, module=cls.__module__, config=json.dumps(config)
-    )
+    result = config_pb2.MetricConfig(class_name=cls.__name__, module=cls.__module__, config=json.dumps(config))
     if minimum is not None:
         # `MetricConfig.threshold` would hold on every slice; only one with the empty spec is for the
         # overall value.

@@ -73,9 +73,7 @@ def _change_computations(
         for output_name in output_names:
             candidate = summary_key(user_key, model_name, output_name, example_weighted)
             key = candidate._replace(name=name, is_diff=True)
-            change = _Change(
-                key, candidate, candidate.make_baseline_key(baseline.name), metric, min_rows, min_users
-            )
+            change = _Change(key, candidate, candidate.make_baseline_key(baseline.name), metric, min_rows, min_users)
             computations.append(metric_types.DerivedMetricComputation([key], change))
     return computations
 

@@ -169,17 +169,13 @@ def _failure(
         if after is None or before is None:
             change = "is not defined, so its change from the last blessed model is not known"
         else:
-            change = (
-                f"fell by {before - after:.4f}, from the last blessed model's {before:.4f} to {after:.4f}"
-            )
+            change = f"fell by {before - after:.4f}, from the last blessed model's {before:.4f} to {after:.4f}"
         message = f"{where}: {metric} {change}; a fall of at most {allowed:.4f} is allowed"
         return Failure(domain, metric, after, before, allowed, message)
     value = _defined(failure.metric_value.double_value.value) if failure.HasField("metric_value") else None
     least = threshold.value_threshold.lower_bound.value
     found = "is not defined (no rows of both classes)" if value is None else f"is {value:.4f}"
-    return Failure(
-        domain, metric, value, None, least, f"{where}: {metric} {found}; at least {least:.4f} is asked for"
-    )
+    return Failure(domain, metric, value, None, least, f"{where}: {metric} {found}; at least {least:.4f} is asked for")
 
 
 def _defined(value: float | None) -> float | None:

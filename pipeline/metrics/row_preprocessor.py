@@ -70,9 +70,7 @@ class RowPreprocessor(metric_types.Preprocessor):
             if isinstance(labels, Mapping) and name in labels:
                 labels = labels[name]
         if isinstance(labels, Mapping):
-            raise ValueError(
-                f"no label for model {self._model_name!r}, output {self._output_name!r}: {set(labels)}"
-            )
+            raise ValueError(f"no label for model {self._model_name!r}, output {self._output_name!r}: {set(labels)}")
         return labels
 
     def _prediction(self, predictions: Any) -> Any:
@@ -81,9 +79,7 @@ class RowPreprocessor(metric_types.Preprocessor):
                 predictions = _entry(predictions, name)
         if isinstance(predictions, Mapping):
             if not self._prediction_key and len(predictions) > 1:
-                raise ValueError(
-                    f"the model has outputs {sorted(predictions)}: name one as ModelSpec.prediction_key"
-                )
+                raise ValueError(f"the model has outputs {sorted(predictions)}: name one as ModelSpec.prediction_key")
             predictions = _entry(predictions, self._prediction_key or next(iter(predictions)))
         return predictions
 

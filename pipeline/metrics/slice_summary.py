@@ -23,9 +23,7 @@ from models.metrics.summary import Summary
 from pipeline.metrics.row_preprocessor import RowPreprocessor, ScoredRow, prediction_key
 
 
-def summary_key(
-    user_key: str, model_name: str, output_name: str, example_weighted: bool
-) -> metric_types.MetricKey:
+def summary_key(user_key: str, model_name: str, output_name: str, example_weighted: bool) -> metric_types.MetricKey:
     """Returns the private key of the summary of one model's rows in a slice.
 
     Args:
@@ -79,9 +77,7 @@ def summary_computations(
             key = summary_key(user_key, model_name, output_name, example_weighted)
             row = RowPreprocessor(user_key, model_name, output_name, prediction_key(eval_config, model_name))
             computations.append(
-                metric_types.MetricComputation(
-                    keys=[key], preprocessors=[row], combiner=_SummaryCombiner(key)
-                )
+                metric_types.MetricComputation(keys=[key], preprocessors=[row], combiner=_SummaryCombiner(key))
             )
     return computations
 
@@ -113,9 +109,7 @@ def field_computations(
     """
     del name
     model_names, output_names = list(model_names or [""]), list(output_names or [""])
-    computations = summary_computations(
-        user_key, eval_config, model_names, output_names, example_weighted, query_key
-    )
+    computations = summary_computations(user_key, eval_config, model_names, output_names, example_weighted, query_key)
     for model_name in model_names:
         for output_name in output_names:
             source = summary_key(user_key, model_name, output_name, example_weighted)

@@ -61,9 +61,7 @@ class GroupedAUC(_SummaryMetric):
           user_key: Feature that holds the user: one int64 or bytes value.
           name: Name of the metric.
         """
-        super().__init__(
-            user_key, name, {name: "gauc", f"{name}_rows": "gauc_rows", f"{name}_users": "gauc_users"}
-        )
+        super().__init__(user_key, name, {name: "gauc", f"{name}_rows": "gauc_rows", f"{name}_users": "gauc_users"})
 
 
 class LogLoss(_SummaryMetric):

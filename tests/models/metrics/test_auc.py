@@ -38,9 +38,7 @@ def test_hand_worked_tables(labels, scores, expected):
     assert auc(labels, scores) == expected
 
 
-@pytest.mark.parametrize(
-    ("labels", "scores"), [([], []), ([1], [0.5]), ([1, 1], [0.1, 0.9]), ([0, 0], [0.1, 0.9])]
-)
+@pytest.mark.parametrize(("labels", "scores"), [([], []), ([1], [0.5]), ([1, 1], [0.1, 0.9]), ([0, 0], [0.1, 0.9])])
 def test_undefined_is_missing_and_not_a_number(labels, scores):
     assert auc(labels, scores) is None
 

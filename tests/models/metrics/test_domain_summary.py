@@ -18,9 +18,7 @@ def log(rows=3_000, seed=2):
     domains = rng.choice([0, 1, 2, 4, 6], rows, p=[0.5, 0.25, 0.15, 0.08, 0.02])
     labels = (rng.random(rows) < 0.2).astype(np.int64)
     # domain 2 is ranked the wrong way round
-    scores = np.clip(
-        np.round(0.4 + 0.2 * rng.random(rows) + 0.1 * labels * np.where(domains == 2, -1, 1), 2), 0, 1
-    )
+    scores = np.clip(np.round(0.4 + 0.2 * rng.random(rows) + 0.1 * labels * np.where(domains == 2, -1, 1), 2), 0, 1)
     return labels, scores.astype(np.float32), users, domains
 
 
