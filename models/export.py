@@ -47,7 +47,7 @@ class ServingModule(tf.Module):
           spec: Names and types of the raw features.
         """
         super().__init__(name="serving")
-        self.model_variables = list(model.variables)
+        self.model_weights = model_weights(model)
         self.transform = transform_output.transform_features_layer()
         self._model = _Untracked(model)
         self._inputs = spec.raw_inputs
@@ -87,6 +87,12 @@ class ServingModule(tf.Module):
 
     def _score(self, raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
         return {PROBABILITY: self._model.value(model_inputs(self.transform(raw)), training=False)}
+
+
+def model_weights(model: keras.Model) -> list[tf.Variable]:
+    """The variables that scores depend on: all but those of metrics."""
+    of_metrics = {variable.ref() for metric in model.metrics for variable in metric.variables}
+    return [variable for variable in model.variables if variable.ref() not in of_metrics]
 
 
 class _Untracked:

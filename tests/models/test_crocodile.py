@@ -56,7 +56,9 @@ def test_forward_pass_is_in_the_order_of_the_rows(gate):
             result.expert_outputs[:, row], slow_experts(model, inputs, row), rtol=1e-4, atol=1e-5
         )
         np.testing.assert_allclose(result.gate_weights[:, row], slow_gate(model, inputs, row, domain), rtol=1e-4)
+    # A row of an unknown domain is in all domains, and shown as it is in domain 0.
     last = len(MIXED)
+    np.testing.assert_allclose(result.gate_weights[:, last], slow_gate(model, inputs, last, 0), rtol=1e-4)
     np.testing.assert_allclose(result.expert_outputs[:, last], slow_experts(model, inputs, last), rtol=1e-4, atol=1e-5)
 
 

@@ -33,6 +33,14 @@ def test_config_round_trip_gives_the_same_layer(layer, inputs):
     np.testing.assert_array_equal(again(*inputs), layer(*inputs))
 
 
+@pytest.mark.parametrize(("layer", "inputs"), LAYERS, ids=lambda x: getattr(x, "name", ""))
+def test_the_seed_decides_every_random_weight(layer, inputs):
+    other = type(layer).from_config({**layer.get_config(), "seed": layer.seed + 100})
+    layer(*inputs), other(*inputs)
+    for mine, its in zip(layer.weights, other.weights, strict=True):
+        assert "bias" in mine.name or not np.any(mine.numpy() == its.numpy()), mine.name
+
+
 @pytest.mark.parametrize(
     ("make", "argument"),
     [

@@ -1,0 +1,100 @@
+"""The model's and the training's sections of the run config: everything a user may tune, with its default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from data.spec import StrictModel
+
+CovNormalization = Literal["sum", "batch_mean"]
+DomainWeighting = Literal["domain_mean", "row_mean"]
+GateKind = Literal["element_wise", "vector_wise"]
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Width = Annotated[int, Field(ge=1)]
+
+
+class CovLossConfig(StrictModel):
+    """The covariance loss between experts (Crocodile eq. 7) and its weight in eq. 8.
+
+    Attributes:
+      alpha: Weight of CovLoss in the total loss; 0 switches it off. It goes with `normalization`: the paper's
+        alpha is for `sum`, and corresponds to batch size times as much with `batch_mean`.
+      normalization: `sum` is eq. 7 as printed, and grows with the batch; `batch_mean` divides it by the
+        number of rows, so that alpha keeps its meaning when the batch size changes.
+      num_samples: Rows of the batch, drawn at random, on which the covariance is computed; all when not
+        given. The paper (appendix A) finds 32 of 1,024 enough.
+      include_self: Whether an expert's covariance with itself counts too (p >= q, eq. 7 as printed in the
+        final version) rather than pairs of different experts only (p > q).
+    """
+
+    alpha: NotNegative = 0.1
+    normalization: CovNormalization = "batch_mean"
+    num_samples: Annotated[int, Field(ge=1)] | None = None
+    include_self: bool = False
+
+
+class ModelConfig(StrictModel):
+    """Which model, and its sizes.
+
+    Attributes:
+      name: The model's name in the registry (`models.zoo.MODELS`).
+      embedding_dim: Width d_e of one field's embedding in one set.
+      num_sets: Number M of embedding sets, and of experts: set p feeds expert p only.
+      expert_units: Widths of an expert's layers, from the first to its output; the last is the paper's d.
+      tower_units: Widths of a tower's hidden layers; its logit comes on top. May be empty.
+      prior_embedding_dim: Width of each of the three prior embeddings (user, item, domain) that steer the
+        gates.
+      gate: `element_wise` (PeG: one weight per expert and output element) or `vector_wise` (PG: one per
+        expert).
+      cov_loss: The covariance loss between experts.
+      domain_weighting: `domain_mean` (eq. 8: every domain of the batch weighs the same, whatever its size) or
+        `row_mean` (every row weighs the same).
+      dropout: Share of units dropped after every hidden layer of experts and towers, in training only.
+      embedding_l2: Weight of the squared norm of a row's embeddings (sum over fields and sets, mean over the
+        batch's rows); only ids that occur in the batch are pulled to 0.
+      embedding_stddev: Standard deviation of the normal distribution that embeddings start from. Small, so
+        that an id seen a few times only adds little noise.
+    """
+
+    name: Annotated[str, Field(min_length=1)] = "crocodile"
+    embedding_dim: Width = 16
+    num_sets: Width = 5
+    expert_units: Annotated[tuple[Width, ...], Field(strict=False, min_length=1)] = (256, 128)
+    tower_units: Annotated[tuple[Width, ...], Field(strict=False)] = (64,)
+    prior_embedding_dim: Width = 16
+    gate: GateKind = "element_wise"
+    cov_loss: CovLossConfig = CovLossConfig()
+    domain_weighting: DomainWeighting = "domain_mean"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    embedding_l2: NotNegative = 0.0
+    embedding_stddev: Positive = 0.01
+
+
+class TrainingConfig(StrictModel):
+    """How the model is trained.
+
+    Attributes:
+      batch_size: Rows a step.
+      epochs: The most passes over the training rows; early stopping usually ends before.
+      patience: Epochs without a better validation gAUC after which training stops.
+      learning_rate: Step size of Adam, for all dense weights.
+      embedding_learning_rate: Step size of Adagrad, for the embedding tables; it updates touched rows only.
+      clip_norm: Dense gradients whose common norm exceeds this are scaled down to it; never when not given.
+      seed: Decides initial weights, row order, dropout and CovLoss samples.
+      shuffle_buffer: Rows among which the next one is drawn at random; the log is in order of time.
+      checkpoint_every_steps: Steps between two checkpoints from which a killed training resumes.
+    """
+
+    batch_size: Annotated[int, Field(ge=1)] = 1024
+    epochs: Annotated[int, Field(ge=1)] = 10
+    patience: Annotated[int, Field(ge=1)] = 2
+    learning_rate: Positive = 1e-3
+    embedding_learning_rate: Positive = 0.05
+    clip_norm: Positive | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    shuffle_buffer: Annotated[int, Field(ge=1)] = 100_000
+    checkpoint_every_steps: Annotated[int, Field(ge=1)] = 500

@@ -1,0 +1,1 @@
+"""Training losses: pure functions on tensors, with thin Keras classes over them."""

@@ -1,0 +1,35 @@
+"""The click part of the total loss, as a weight for every row."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from models.config import DomainWeighting
+
+
+def domain_row_weights(domain: tf.Tensor, num_domains: int, weighting: DomainWeighting) -> tf.Tensor:
+    """Row weights with which a sum of binary cross-entropies is the click loss.
+
+        domain_mean:  sum over the batch's domains of the mean over the domain's rows (Crocodile eq. 8)
+        row_mean:     mean over all rows
+
+    A domain that is absent from the batch adds 0 to either. Rows of an unknown domain weigh 0: no tower is
+    theirs to learn from.
+
+    For example `domain` = [0, 0, 1, 7] of 2 domains gives [1/2, 1/2, 1, 0] or [1/3, 1/3, 1/3, 0].
+
+    Args:
+      domain: int [N]; outside 0 ... `num_domains` - 1 is unknown.
+      num_domains: Number S of domains.
+      weighting: `domain_mean` or `row_mean`.
+
+    Returns:
+      float32 [N].
+    """
+    known = tf.logical_and(domain >= 0, domain < num_domains)
+    weight = tf.cast(known, tf.float32)
+    if weighting == "row_mean":
+        return tf.math.divide_no_nan(weight, tf.reduce_sum(weight))
+    group = tf.where(known, domain, num_domains)
+    rows = tf.math.unsorted_segment_sum(weight, group, num_domains + 1)
+    return tf.math.divide_no_nan(weight, tf.gather(rows, group))

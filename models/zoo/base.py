@@ -1,0 +1,225 @@
+"""The contract that every model of the zoo keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+import tf_keras as keras
+
+from models.config import ModelConfig
+from models.features import FeatureLayout
+from models.layers.domain_routing import DomainRouting, route_rows
+from models.losses.cov_loss import CovLoss
+from models.losses.domain_loss import domain_row_weights
+
+Inputs = Mapping[str, tf.Tensor]
+
+
+class RoutedBatch(NamedTuple):
+    """What a model sees: N rows sorted by domain, all ids and domains valid.
+
+    Attributes:
+      ids: int64 [N, F]. Local ids, each below its field's vocabulary size.
+      values: float32 [N, G]; None without numeric fields.
+      domain: int32 [N], ascending, 0 ... S - 1.
+      rows_per_domain: int32 [S].
+    """
+
+    ids: tf.Tensor
+    values: tf.Tensor | None
+    domain: tf.Tensor
+    rows_per_domain: tf.Tensor
+
+
+class ForwardPass(NamedTuple):
+    """What a model says about N rows, and what its losses and its analysis need.
+
+    Attributes:
+      logits: float32 [N], each from the row's own domain's tower.
+      expert_outputs: [M, N, d]; None for a model without experts.
+      gate_weights: [M, N, d] or [M, N, 1], the experts' shares; None for a model without gates.
+    """
+
+    logits: tf.Tensor
+    expert_outputs: tf.Tensor | None = None
+    gate_weights: tf.Tensor | None = None
+
+
+class MultiDomainModel(tfrs.Model):
+    """A click model over several domains.
+
+    A subclass builds its layers in `__init__` and defines `forward_routed`. The rest is here, the same for
+    all: rows to their domains and back, probabilities, the loss and its parts.
+
+    Inputs are a mapping with `ids` int64 [N, F], `domain` int64 [N], and `values` float32 [N, G] where the
+    layout has numeric fields. A local id outside its field's vocabulary counts as the field's default id 0. A
+    row whose domain is not one of the S is answered with the mean of the probabilities that it gets in each
+    of them, and is not learned from.
+
+    Training reports, as means over an epoch weighted by rows: `loss`, all that is minimised; `loss/click`;
+    `loss/cov`, CovLoss before its weight alpha; `loss/regularization`. Validation reports `loss` and
+    `loss/click`, which are equal there.
+
+    Args:
+      config: Sizes and losses.
+      layout: The inputs.
+      seed: int. Decides all initial weights, dropout and sampling.
+    """
+
+    def __init__(self, config: ModelConfig, layout: FeatureLayout, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config = config
+        self.layout = layout
+        self.seed = seed
+        cov = config.cov_loss
+        self.click_task = tfrs.tasks.Ranking(
+            keras.losses.BinaryCrossentropy(from_logits=True, reduction=keras.losses.Reduction.SUM)
+        )
+        self.cov_loss = CovLoss(cov.normalization, cov.include_self, cov.num_samples, seed=seed, name="cov_loss")
+        self.total_mean = keras.metrics.Mean("loss")
+        self.click_mean = keras.metrics.Mean("loss/click")
+        self.cov_mean = keras.metrics.Mean("loss/cov")
+        self.regularization_mean = keras.metrics.Mean("loss/regularization")
+
+    def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
+        """The model itself.
+
+        Args:
+          batch: Rows sorted by domain.
+          training: Whether dropout and regularisation are on.
+
+        Returns:
+          Logits, expert outputs and gates of the same rows in the same order.
+        """
+        raise NotImplementedError(f"{type(self).__name__} should define `forward_routed`")
+
+    def forward(self, inputs: Inputs, training: bool = False) -> ForwardPass:
+        """Logits, expert outputs and gates of rows in any order, in that order.
+
+        For a row of an unknown domain the logit is that of the mean probability; its expert outputs and gates
+        are those it has in domain 0.
+        """
+        routing, batch = self._route(inputs)
+        result = self.forward_routed(batch, training)
+        return ForwardPass(
+            routing.combine(tf.cast(result.logits, tf.float32)),
+            *(None if x is None else routing.restore(x, axis=1) for x in result[1:]),
+        )
+
+    def call(self, inputs: Inputs, training: bool = False) -> tf.Tensor:
+        """Probabilities of a click, float32 [N], each in the row's own domain."""
+        return tf.sigmoid(self.forward(inputs, training).logits)
+
+    def compute_loss(self, inputs: tuple[Inputs, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Eq. 8: the click loss and, in training, alpha times CovLoss. Regularisation is in `self.losses`.
+
+        Args:
+          inputs: The model's inputs and labels, 0 or 1, [N].
+          training: Whether this is a training step.
+
+        Returns:
+          float32 scalar.
+        """
+        features, labels = inputs
+        routing, batch = self._route(features)
+        result = self.forward_routed(batch, training)
+
+        weights = domain_row_weights(features["domain"], self.layout.num_domains, self.config.domain_weighting)
+        # Keras averages over the last axis, so rows go on the first of two.
+        click = self.click_task(
+            tf.reshape(routing.dispatch(labels), [-1, 1]),
+            tf.reshape(tf.cast(result.logits, tf.float32), [-1, 1]),
+            sample_weight=routing.dispatch(weights),
+            compute_metrics=False,
+        )
+        alpha = self.config.cov_loss.alpha
+        cov = tf.zeros([])
+        if training and alpha and result.expert_outputs is not None:
+            cov = self.cov_loss(tf.cast(result.expert_outputs, tf.float32))
+        loss = click + alpha * cov
+
+        rows = tf.reduce_sum(tf.cast(routing.known, tf.float32))
+        regularization = tf.add_n([tf.zeros([]), *self.losses]) if training else tf.zeros([])
+        self.total_mean.update_state(loss + regularization, rows)
+        self.click_mean.update_state(click, rows)
+        self.cov_mean.update_state(cov, rows)
+        self.regularization_mean.update_state(regularization, rows)
+        return loss
+
+    def train_step(self, inputs: tuple[Inputs, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One of tensorflow-recommenders' steps; returns the terms of the loss, means over the epoch."""
+        super().train_step(inputs)
+        means = (self.total_mean, self.click_mean, self.cov_mean, self.regularization_mean)
+        return {mean.name: mean.result() for mean in means}
+
+    def test_step(self, inputs: tuple[Inputs, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One step of validation; returns the click loss, mean over the rows so far."""
+        self.compute_loss(inputs, training=False)
+        return {mean.name: mean.result() for mean in (self.total_mean, self.click_mean)}
+
+    @property
+    def embedding_variables(self) -> list[tf.Variable]:
+        """Embedding tables; their gradients are sparse, and an optimizer may update touched rows only."""
+        return [table for layer in self.submodules for table in getattr(layer, "tables", ())]
+
+    def make_weights(self) -> None:
+        """Makes all weights, by scoring one row of default ids."""
+        row = {"ids": tf.zeros([1, self.layout.num_id_fields], tf.int64), "domain": tf.zeros([1], tf.int64)}
+        if self.layout.num_value_fields:
+            row["values"] = tf.zeros([1, self.layout.num_value_fields])
+        self(row)
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs for an equal model."""
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "layout": self.layout.model_dump(mode="json"),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> MultiDomainModel:
+        """A model of the same sizes and initial weights."""
+        model = cls(
+            ModelConfig.model_validate(config["config"]),
+            FeatureLayout.model_validate(config["layout"]),
+            config["seed"],
+        )
+        model.make_weights()
+        return model
+
+    def _route(self, inputs: Inputs) -> tuple[DomainRouting, RoutedBatch]:
+        ids, domain, values = inputs["ids"], inputs["domain"], inputs.get("values")
+        self._check("ids", ids, [None, self.layout.num_id_fields])
+        self._check("domain", domain, [None])
+        if self.layout.num_value_fields:
+            self._check("values", values, [None, self.layout.num_value_fields])
+        else:
+            values = None
+        sizes = tf.constant(self.layout.vocabulary_sizes, ids.dtype)
+        ids = tf.where(tf.logical_and(ids >= 0, ids < sizes), ids, 0)
+        routing = route_rows(domain, self.layout.num_domains)
+        return routing, RoutedBatch(
+            routing.dispatch(ids),
+            None if values is None else routing.dispatch(values),
+            routing.domain,
+            routing.rows_per_domain,
+        )
+
+    @staticmethod
+    def _check(name: str, x: tf.Tensor | None, shape: list[int | None]) -> None:
+        if x is None or not x.shape.is_compatible_with(shape):
+            received = None if x is None else x.shape
+            raise ValueError(f"`{name}` should be of shape {shape}. Received: `{name}`={received}")
+
+
+def layer_seeds(seed: int) -> Iterator[int]:
+    """Independent seeds, one for each layer of a model."""
+    rng = np.random.default_rng(seed)
+    while True:
+        # Layers count up from theirs for weights of their own.
+        yield int(rng.integers(2**31 - 2**16))
