@@ -194,6 +194,7 @@ def test_an_output_is_not_there_before_it_is_whole(client: PredictClient, table:
 
     score_file(Watching(client), ScoringJob(source, output, batch_size=200))
     assert output.exists() and not any(seen)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.parquet", "s.csv"]
     # The temporary file it was is the user's alone; the output is a file like any other.
     (tmp_path / "other").touch()
     assert output.stat().st_mode == (tmp_path / "other").stat().st_mode
@@ -235,6 +236,14 @@ class TestBadInput:
         text = "user,item,price,tab\n" + "a,1,2,home\n" * 700 + "a,eleven,2,home\n"
         message = fails(client, tmp_path, text, batch_size=100)
         assert message == f"{tmp_path}/rows.csv: column item, row 700: 'eleven' is not an int64"
+
+    def test_a_value_beyond_the_limit_is_not_looked_at(self, client: PredictClient, tmp_path: Path) -> None:
+        good = "user,item,price,tab\n" + "a,1,2,home\n"
+        # In the block of the wanted rows, and in one behind it.
+        for rest in ("a,eleven,2,home\n", "a,1,2,home\n" * 200_000 + "a,1\n"):
+            (tmp_path / "rows.csv").write_text(good + rest)
+            job = ScoringJob(tmp_path / "rows.csv", tmp_path / "s.csv", limit=1)
+            assert score_file(client, job).rows == 1
 
     def test_a_repeated_column(self, client: PredictClient, tmp_path: Path) -> None:
         text = "user,item,price,tab,item\na,1,2,home,3\n"

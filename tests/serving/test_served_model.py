@@ -66,6 +66,22 @@ def test_a_half_copied_version_is_not_served_until_it_is_whole(
     np.testing.assert_allclose(scores(model, rows), rows.scores[2], atol=1e-6)
 
 
+def test_the_highest_whole_version_is_served_below_a_half_copied_one(
+    model: ServedModel, base_path: Path, push: Push
+) -> None:
+    (base_path / "3").mkdir()
+    push(base_path, 2, 2)
+    model.sync()
+    assert model.versions() == [2]
+
+
+def test_a_half_copied_version_alone_does_not_unload_what_is_served(model: ServedModel, base_path: Path) -> None:
+    (base_path / "2").mkdir()
+    shutil.rmtree(base_path / "1")
+    model.sync()
+    assert model.versions() == [1]
+
+
 def test_a_broken_version_is_tried_once_until_its_files_change(
     model: ServedModel, base_path: Path, push: Push, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -120,6 +136,8 @@ def test_the_new_version_is_there_before_the_old_one_goes(
 
     def watched(version: int) -> None:
         loaded_at_unload.append(model.versions())
+        with model.lease() as servable:
+            assert servable.version == 2
         unload(version)
 
     monkeypatch.setattr(model, "_unload", watched)

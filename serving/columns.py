@@ -1,0 +1,118 @@
+"""Arrow columns in the types that a model's raw features have: string, int64 or float32."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from serving.protos import DataType, SignatureDef
+
+# Features by name, each with its type.
+Columns = Mapping[str, pa.DataType]
+
+# Every dtype that a raw input may have, and the list of a tf.Example that holds it.
+_ARROW_TYPES: dict[str, pa.DataType] = {
+    "DT_STRING": pa.string(),
+    "DT_INT64": pa.int64(),
+    "DT_INT32": pa.int64(),
+    "DT_BOOL": pa.int64(),
+    "DT_FLOAT": pa.float32(),
+    "DT_DOUBLE": pa.float32(),
+}
+
+
+class ColumnError(ValueError):
+    """A column that is missing, or that holds what the model's feature cannot be."""
+
+
+def feature_types(signature: SignatureDef) -> dict[str, pa.DataType]:
+    """Returns the Arrow type of every raw feature, by name, in name order.
+
+    Args:
+        signature: The signature with one named input for each raw feature.
+
+    Raises:
+        ColumnError: An input has a dtype that no tf.Example can hold.
+    """
+    types: dict[str, pa.DataType] = {}
+    for name, info in sorted(signature.inputs.items()):
+        dtype = DataType.Name(info.dtype)
+        if dtype not in _ARROW_TYPES:
+            raise ColumnError(f"the model's input {name} is {dtype}, which a tf.Example cannot hold")
+        types[name] = _ARROW_TYPES[dtype]
+    return types
+
+
+def require(names: Sequence[str], available: Sequence[str], reason: str) -> None:
+    """Checks that columns are there.
+
+    Args:
+        names: Columns that are needed.
+        available: Columns that there are.
+        reason: What needs them, for the message.
+
+    Raises:
+        ColumnError: One or more are not; each is named with the nearest one that is.
+    """
+    missing = [name for name in names if name not in available]
+    if not missing:
+        return
+    hints = []
+    for name in missing:
+        nearest = difflib.get_close_matches(name, available, n=1)
+        hints.append(f"{name} (nearest: {nearest[0]})" if nearest else name)
+    raise ColumnError(f"no column {', '.join(hints)}, which {reason}; the columns are: {', '.join(available)}")
+
+
+def as_type(column: pa.Array, wanted: pa.DataType, name: str, first_row: int = 0) -> pa.Array:
+    """Returns a column in the wanted type; null stays null.
+
+    Args:
+        column: Any Arrow column; a dictionary column is taken by its values.
+        wanted: ``string``, ``int64`` or ``float32``.
+        name: The column's name, for the message.
+        first_row: Row number of the column's first value, for the message.
+
+    Raises:
+        ColumnError: A value cannot be had in this type; it is named with its row.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if column.type == wanted:
+        return column
+    if pa.types.is_null(column.type):
+        return pa.nulls(len(column), wanted)
+    # Bytes need not be UTF-8 to be a string feature.
+    if wanted == pa.string() and (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        return column
+    try:
+        return _cast(column, wanted)
+    except pa.ArrowInvalid:
+        row, value = _first_misfit(column, wanted)
+        raise ColumnError(
+            f"column {name}, row {first_row + row}: {value!r} is not {_article(wanted)} {wanted}"
+        ) from None
+    except pa.ArrowNotImplementedError:
+        raise ColumnError(f"column {name} is {column.type}, which cannot be had as {wanted}") from None
+
+
+def _cast(column: pa.Array, wanted: pa.DataType) -> pa.Array:
+    # A number that float32 must round is fine; one that is no number at all is not. Arrow's safe cast refuses
+    # both.
+    is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    return pc.cast(column, wanted, safe=not (is_number and wanted == pa.float32()))
+
+
+def _first_misfit(column: pa.Array, wanted: pa.DataType) -> tuple[int, Any]:
+    for row in range(len(column)):
+        try:
+            _cast(column.slice(row, 1), wanted)
+        except pa.ArrowInvalid:
+            return row, column[row].as_py()
+    raise AssertionError("a column that does not convert has a value that does not convert")
+
+
+def _article(wanted: pa.DataType) -> str:
+    return "an" if wanted == pa.int64() else "a"

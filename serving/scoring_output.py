@@ -1,0 +1,130 @@
+"""Files of scores, CSV or Parquet, that appear whole or not at all."""
+
+import csv
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
+
+ROW_COLUMN = "row"
+SCORE_COLUMN = "score"
+
+
+def output_schema(key_types: Mapping[str, pa.DataType]) -> pa.Schema:
+    """Returns the columns of an output: the row number, the keys, the score.
+
+    Raises:
+        ValueError: A key is called like one of the other two.
+    """
+    for name in (ROW_COLUMN, SCORE_COLUMN):
+        if name in key_types:
+            raise ValueError(f"the output's own column is called {name}: it cannot also be a key")
+    keys = [pa.field(name, key_type) for name, key_type in key_types.items()]
+    return pa.schema([pa.field(ROW_COLUMN, pa.int64()), *keys, pa.field(SCORE_COLUMN, pa.float32())])
+
+
+class ScoreWriter(Protocol):
+    """Takes scored rows in order."""
+
+    def write(self, first_row: int, keys: Mapping[str, pa.Array], scores: np.ndarray) -> None:
+        """Adds rows: the number of the first one, the keys of all, and their scores, of shape (N,)."""
+
+    def close(self) -> None:
+        """Writes what is still to be written."""
+
+
+class CsvScoreWriter:
+    """Writes CSV; null is empty, a score is the shortest text that reads back as the same float32."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._file = path.open("w", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer.writerow(schema.names)
+
+    def write(self, first_row: int, keys: Mapping[str, pa.Array], scores: np.ndarray) -> None:
+        """Adds rows."""
+        columns: list[Sequence[Any]] = [range(first_row, first_row + len(scores))]
+        columns.extend(keys[name].to_pylist() for name in self._schema.names[1:-1])
+        columns.append(pc.cast(pa.array(scores, pa.float32()), pa.string()).to_pylist())
+        self._writer.writerows(zip(*columns, strict=True))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+class ParquetScoreWriter:
+    """Writes Parquet; keys keep their types."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._writer = pyarrow.parquet.ParquetWriter(path, schema)
+
+    def write(self, first_row: int, keys: Mapping[str, pa.Array], scores: np.ndarray) -> None:
+        """Adds rows."""
+        rows = pa.array(np.arange(first_row, first_row + len(scores)), pa.int64())
+        columns = [rows, *(keys[name] for name in self._schema.names[1:-1]), pa.array(scores, pa.float32())]
+        self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+
+    def close(self) -> None:
+        """Writes the footer and closes the file."""
+        self._writer.close()
+
+
+_WRITERS: dict[str, type[CsvScoreWriter] | type[ParquetScoreWriter]] = {
+    ".csv": CsvScoreWriter,
+    ".parquet": ParquetScoreWriter,
+    ".pq": ParquetScoreWriter,
+}
+
+
+def check_output(path: Path) -> None:
+    """Checks, before any work, that an output can be written.
+
+    Raises:
+        ValueError: The name ends neither in .csv nor in .parquet, or it is a directory.
+        FileNotFoundError: The directory it is to lie in is not there.
+    """
+    if path.suffix.lower() not in _WRITERS:
+        raise ValueError(f"{path}: an output's name ends in {', '.join(_WRITERS)}")
+    if path.is_dir():
+        raise ValueError(f"{path} is a directory")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the output's directory {path.parent} is not there")
+
+
+@contextmanager
+def score_writer(path: Path, schema: pa.Schema) -> Iterator[ScoreWriter]:
+    """Yields a writer; the file takes its name when the block ends, and only if it ends without an error.
+
+    Args:
+        path: The output; its ending says the format. A file that is there stays as it is until then.
+        schema: From ``output_schema``.
+    """
+    check_output(path)
+    # In the same directory, because a rename is atomic only within one file system.
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        writer = _WRITERS[path.suffix.lower()](temporary, schema)
+        try:
+            yield writer
+        finally:
+            writer.close()
+        # mkstemp keeps everyone else out; an output is a file like any other.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
