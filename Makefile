@@ -4,6 +4,7 @@
 ROWS ?= 200000
 OUTPUT ?= output/demo
 PORT ?= 8500
+WORKERS ?= 2
 
 # A shim may be on the PATH and still not run, so uv is asked rather than looked for.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
@@ -37,7 +38,7 @@ serve: setup ## Serve the model that `make run` pushed
 	$(RUN)/crocodile serve --model-base-path $(OUTPUT)/serving_model/crocodile --port $(PORT)
 
 test: lint ## Check style and types, then run all tests
-	$(RUN)/pytest
+	$(RUN)/pytest --numprocesses=$(WORKERS) --dist=loadgroup
 
 lint: setup ## Check style, types and that requirements.txt is the lock file's
 	$(RUN)/ruff check .

@@ -56,17 +56,11 @@ def run(
 
 def main() -> None:
     """Reads the command line and runs the pipeline."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--config", type=Path, required=True, help="a run's config, such as configs/demo.yaml"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True, help="a run's config, such as configs/demo.yaml")
     parser.add_argument("--data", type=Path, required=True, help="folder of the log's files")
     parser.add_argument("--output", type=Path, help="where results lie (default: output/<name>)")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a config key"
-    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a config key")
     arguments = parser.parse_args()
     config = load_config(arguments.config, arguments.set)
     paths = RunPaths.below(arguments.output or Path("output") / config.name, config)

@@ -36,9 +36,7 @@ class ServingModule(tf.Module):
     saved.
     """
 
-    def __init__(
-        self, model: keras.Model, transform_output: tft.TFTransformOutput, spec: DatasetSpec
-    ) -> None:
+    def __init__(self, model: keras.Model, transform_output: tft.TFTransformOutput, spec: DatasetSpec) -> None:
         """Ties a trained model to its transform graph.
 
         Args:

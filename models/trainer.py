@@ -51,9 +51,7 @@ def run_fn(fn_args: FnArgs) -> None:
     key = training_key({**custom, "transform": fn_args.transform_output, "data": "\n".join(data.files)})
     checkpoint_dir = os.path.join(custom["checkpoint_dir"], key)
     started = time.monotonic()
-    result = train(
-        model, data, validation, config, checkpoint_dir=checkpoint_dir, log_dir=fn_args.model_run_dir
-    )
+    result = train(model, data, validation, config, checkpoint_dir=checkpoint_dir, log_dir=fn_args.model_run_dir)
     seconds = time.monotonic() - started
     export(model, transform_output, spec, fn_args.serving_model_dir)
     record = {**asdict(result), "seconds": seconds, "batch_size": config.batch_size, "seed": config.seed}

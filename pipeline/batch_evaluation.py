@@ -58,9 +58,7 @@ def evaluate(
                 continue
             examples = np.array(encoder.encode(batch), dtype=object)
             scores = [
-                servable.predict("serving_default", {"examples": examples[start : start + batch_size]})[
-                    PROBABILITY
-                ]
+                servable.predict("serving_default", {"examples": examples[start : start + batch_size]})[PROBABILITY]
                 for start in range(0, len(examples), batch_size)
             ]
             kept = pa.Table.from_batches([batch]).select(keys)

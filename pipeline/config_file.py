@@ -55,9 +55,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def _kind(node: yaml.Node | None) -> str:
-    return (
-        "nothing" if node is None else "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
-    )
+    return "nothing" if node is None else "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
 
 
 def _collect_lines(node: yaml.Node, prefix: Key, lines: dict[Key, int], path: Path) -> None:
@@ -67,9 +65,7 @@ def _collect_lines(node: yaml.Node, prefix: Key, lines: dict[Key, int], path: Pa
             key: Key = (*prefix, str(key_node.value))
             line = key_node.start_mark.line + 1
             if key in lines:
-                raise ConfigError(
-                    f"{path}:{line}: key `{_dotted(key)}` stands twice, first on line {lines[key]}"
-                )
+                raise ConfigError(f"{path}:{line}: key `{_dotted(key)}` stands twice, first on line {lines[key]}")
             lines[key] = line
             _collect_lines(value_node, key, lines, path)
     elif isinstance(node, yaml.SequenceNode):
@@ -141,12 +137,7 @@ def _without_tags(location: Iterable[str | int], lines: dict[Key, int], sources:
     key: Key = ()
     for part in location:
         in_split = key[-2:] == ("dataset", "split")
-        if (
-            in_split
-            and part in ("time", "hash")
-            and (*key, part) not in lines
-            and (*key, part) not in sources
-        ):
+        if in_split and part in ("time", "hash") and (*key, part) not in lines and (*key, part) not in sources:
             continue
         key = (*key, part)
     return key

@@ -24,6 +24,7 @@ def create_pipeline(
     serving_model_dir: str,
     checkpoint_dir: str,
     metadata_path: str | None = None,
+    with_baseline: bool = True,
 ) -> tfx.dsl.Pipeline:
     """Describes the pipeline; a runner runs it.
 
@@ -34,6 +35,7 @@ def create_pipeline(
       serving_model_dir: Base path of the pushed versions, as TensorFlow Serving expects it.
       checkpoint_dir: Where the trainer keeps checkpoints, so that a killed training resumes.
       metadata_path: SQLite file of ML Metadata; None leaves metadata to the orchestrator.
+      with_baseline: Whether the Evaluator compares with the last blessed model. Some orchestrators cannot look it up.
 
     Returns:
       The pipeline, from LogExampleGen to Pusher.
@@ -61,7 +63,7 @@ def create_pipeline(
         strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
         model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-    ).with_id("latest_blessed_model_resolver")
+    ).with_id("LatestBlessedModel")
     trainer = tfx.components.Trainer(
         run_fn="models.trainer.run_fn",
         examples=transform.outputs["transformed_examples"],
@@ -81,8 +83,8 @@ def create_pipeline(
         examples=example_gen.outputs["examples"],
         example_splits=["test"],
         model=trainer.outputs["model"],
-        baseline_model=latest_blessed_model.outputs["model"],
-        schema=schema_gen.outputs["schema"],
+        baseline_model=latest_blessed_model.outputs["model"] if with_baseline else None,
+        schema=schema_gen.outputs["evaluation_schema"],
         eval_config=build_eval_config(
             label_key=spec.roles.label,
             user_key=spec.roles.user,
@@ -117,7 +119,7 @@ def create_pipeline(
             schema_gen,
             example_validator,
             transform,
-            latest_blessed_model,
+            *([latest_blessed_model] if with_baseline else []),
             trainer,
             evaluator,
             serving_check,

@@ -5,6 +5,7 @@ The graph built here travels inside the SavedModel, so that what is served is wh
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,11 +31,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     """
     spec = DatasetSpec.model_validate_json(custom_config["dataset"])
     categorical = [field for field in spec.id_fields if field.kind == "categorical"]
-    dense = {
-        field.name: _dense(inputs[field.name], field)
-        for field in spec.raw_inputs
-        if field.kind == "categorical"
-    }
+    dense = {field.name: _dense(inputs[field.name], field) for field in spec.raw_inputs if field.kind == "categorical"}
     local_ids = _look_up(spec, categorical, dense)
     for field in spec.id_fields:
         if field.kind == "numeric":
@@ -100,9 +97,7 @@ def _dense(raw: Any, field: Feature) -> tf.Tensor:
 def _first_column(raw: tf.SparseTensor, missing: Any) -> tf.Tensor:
     # A batch in which nobody has the feature has no column at all: the shape is given, not taken from the batch.
     shape = tf.stack([raw.dense_shape[0], 1])
-    first = tf.SparseTensor(
-        raw.indices, raw.values, tf.stack([raw.dense_shape[0], tf.maximum(raw.dense_shape[1], 1)])
-    )
+    first = tf.SparseTensor(raw.indices, raw.values, tf.stack([raw.dense_shape[0], tf.maximum(raw.dense_shape[1], 1)]))
     return tf.reshape(tf.sparse.to_dense(tf.sparse.slice(first, [0, 0], shape), default_value=missing), [-1])
 
 
@@ -112,9 +107,9 @@ def _as_text(values: tf.Tensor) -> tf.Tensor:
 
 def _bucket_ids(raw: tf.SparseTensor, field: Feature) -> tf.Tensor:
     """Quantile bucket, from 1; 0 is the default id of a missing or not-a-number value."""
-    boundaries = tft.quantiles(_present(raw), num_buckets=field.buckets, epsilon=0.001)
+    boundaries = tft.quantiles(_known_values(raw, field), num_buckets=field.buckets, epsilon=0.001)
     values = _first_column(raw, float("nan"))
-    known = tf.math.is_finite(values)
+    known = _is_known(values, field)
     buckets = tft.apply_buckets(tf.where(known, values, tf.zeros_like(values)), boundaries)
     return tf.where(known, buckets + 1, tf.zeros_like(buckets))
 
@@ -125,13 +120,25 @@ def _standardized(raw: tf.SparseTensor, field: Feature) -> tf.Tensor:
     def scale(x: tf.Tensor) -> tf.Tensor:
         return tf.sign(x) * tf.math.log1p(tf.abs(x)) if field.transform == "log1p" else x
 
-    present = scale(_present(raw))
-    mean, variance = tft.mean(present), tft.var(present)
+    training_values = scale(_known_values(raw, field))
+    mean, variance = tft.mean(training_values), tft.var(training_values)
     values = _first_column(raw, float("nan"))
-    known = tf.math.is_finite(values)
+    known = _is_known(values, field)
     standardized = (scale(values) - mean) * tf.math.rsqrt(tf.maximum(variance, 1e-12))
     return tf.where(known, standardized, tf.zeros_like(standardized))
 
 
-def _present(raw: tf.SparseTensor) -> tf.Tensor:
-    return tf.boolean_mask(raw.values, tf.math.is_finite(raw.values))
+def _known_values(raw: tf.SparseTensor, field: Feature) -> tf.Tensor:
+    return tf.boolean_mask(raw.values, _is_known(raw.values, field))
+
+
+def _is_known(values: tf.Tensor, field: Feature) -> tf.Tensor:
+    """Which numbers are values, and not one of those that mean "unknown".
+
+    The readers have left those out already; a caller of the served model sends them as they stand in the raw log.
+    """
+    known = tf.math.is_finite(values)
+    for text in field.missing:
+        with contextlib.suppress(ValueError):
+            known = tf.logical_and(known, tf.not_equal(values, float(text)))
+    return known

@@ -161,9 +161,7 @@ class RunReport:
         table.add_row("ML Metadata", str(paths.metadata_path))
         table.add_row("full log", str(paths.log_path))
         if trial is not None:
-            table.add_row(
-                "scores over gRPC", f"{paths.scores_path} ({trial.rows:,} rows in {trial.seconds:.2f} s)"
-            )
+            table.add_row("scores over gRPC", f"{paths.scores_path} ({trial.rows:,} rows in {trial.seconds:.2f} s)")
         for column in table.columns:
             column.overflow = "fold"
         return table
@@ -171,11 +169,7 @@ class RunReport:
 
 def _serving_fault(blessing_uri: str) -> list[str]:
     path = Path(blessing_uri) / "INFRA_NOT_BLESSED"
-    return (
-        [f"TensorFlow Serving could not serve it: {path.read_text(encoding='utf-8')}"]
-        if path.exists()
-        else []
-    )
+    return [f"TensorFlow Serving could not serve it: {path.read_text(encoding='utf-8')}"] if path.exists() else []
 
 
 def _concerns(reason: str, name: str) -> bool:

@@ -52,9 +52,7 @@ def read_results(metadata_path: Path) -> dict[str, ComponentResult]:
     latest = max(runs, key=lambda context: (context.create_time_since_epoch, context.id))
     executions = sorted(store.get_executions_by_context(latest.id), key=lambda execution: execution.id)
     finished = (metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED)
-    results = [
-        _component(store, execution) for execution in executions if execution.last_known_state in finished
-    ]
+    results = [_component(store, execution) for execution in executions if execution.last_known_state in finished]
     return {result.name: result for result in results}
 
 
@@ -62,12 +60,8 @@ def _component(store: mlmd.MetadataStore, execution: metadata_store_pb2.Executio
     nodes = [context for context in store.get_contexts_by_execution(execution.id) if context.type == "node"]
     # A node's context is named `<pipeline>.<node>`.
     name = nodes[0].name.split(".", 1)[1] if nodes else execution.type
-    events = [
-        event for event in store.get_events_by_execution_ids([execution.id]) if event.type in _OUTPUT_EVENTS
-    ]
-    artifacts = {
-        artifact.id: artifact for artifact in store.get_artifacts_by_id([e.artifact_id for e in events])
-    }
+    events = [event for event in store.get_events_by_execution_ids([execution.id]) if event.type in _OUTPUT_EVENTS]
+    artifacts = {artifact.id: artifact for artifact in store.get_artifacts_by_id([e.artifact_id for e in events])}
     outputs = {
         event.path.steps[0].key: artifacts[event.artifact_id]
         for event in events

@@ -30,9 +30,7 @@ class Trial:
     address: str
 
 
-def serve_and_score(
-    model_base_path: Path, model_name: str, examples_uri: str, limit: int, scores_path: Path
-) -> Trial:
+def serve_and_score(model_base_path: Path, model_name: str, examples_uri: str, limit: int, scores_path: Path) -> Trial:
     """Serves the newest version and scores rows of a split through a real client and server.
 
     Args:

@@ -102,9 +102,7 @@ class CountValues(beam.CombineFn):
 
     def extract_output(self, accumulator: list[Counts]) -> list[pa.Table]:
         """The vocabulary of each field: columns value, count and id, by descending count."""
-        return [
-            select_vocabulary(tables, field) for tables, field in zip(accumulator, self._fields, strict=True)
-        ]
+        return [select_vocabulary(tables, field) for tables, field in zip(accumulator, self._fields, strict=True)]
 
 
 def _merge(tables: Sequence[pa.Table]) -> pa.Table:

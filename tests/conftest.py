@@ -66,3 +66,10 @@ def demo_run(demo_log: Path, tmp_path_factory: pytest.TempPathFactory) -> DemoRu
     run = DemoRun(demo_log, tmp_path_factory.mktemp("demo_run"), "")
     done = crocodile(*run.arguments)
     return DemoRun(run.log, run.output, done.stdout)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers, the tests of one file stay together, and so do all that look at the one demo run."""
+    for item in items:
+        shares_run = "demo_run" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("demo_run" if shares_run else str(item.path)))

@@ -29,16 +29,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", type=Path, required=True, help="the run's config: it describes the log")
-    parser.add_argument(
-        "--model", type=Path, required=True, help="a version's folder, or the base path of versions"
-    )
+    parser.add_argument("--model", type=Path, required=True, help="a version's folder, or the base path of versions")
     parser.add_argument("--data", type=Path, required=True, help="folder of the log's files")
     parser.add_argument("--split", choices=SPLITS, default="test", help="which rows (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("output/evaluation"), help="default: %(default)s")
     parser.add_argument("--batch-size", type=int, default=4096, help="rows a call (default: %(default)s)")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a config key"
-    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a config key")
     parser.set_defaults(run=run)
 
 
@@ -49,9 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.data.is_dir():
             raise InputError(f"{arguments.data}: no such folder")
         if not arguments.model.is_dir():
-            raise InputError(
-                f"{arguments.model}: no such folder; expected a SavedModel or a base path of versions"
-            )
+            raise InputError(f"{arguments.model}: no such folder; expected a SavedModel or a base path of versions")
         from pipeline.batch_evaluation import evaluate
 
         summary = evaluate(

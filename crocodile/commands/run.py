@@ -35,13 +35,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--config", type=Path, required=True, help="a run's config, such as configs/demo.yaml"
-    )
+    parser.add_argument("--config", type=Path, required=True, help="a run's config, such as configs/demo.yaml")
     parser.add_argument("--data", type=Path, required=True, help="folder of the log's files")
-    parser.add_argument(
-        "--output", type=Path, help="where results lie (default: output/<name of the config>)"
-    )
+    parser.add_argument("--output", type=Path, help="where results lie (default: output/<name of the config>)")
     parser.add_argument(
         "--set",
         action="append",

@@ -65,9 +65,7 @@ class _Steps(keras.callbacks.Callback):
         self._progress.update(1)
         if total % _LOG_EVERY_STEPS == 0:
             write_scalars(self._writer, logs or {}, total)
-            self._progress.set_postfix(
-                {name: f"{value:.4f}" for name, value in (logs or {}).items()}, refresh=False
-            )
+            self._progress.set_postfix({name: f"{value:.4f}" for name, value in (logs or {}).items()}, refresh=False)
         if total % self._config.checkpoint_every_steps == 0:
             self._checkpoints.save()
 

@@ -24,9 +24,7 @@ def build_optimizer(model: MultiDomainModel, config: TrainingConfig) -> keras.op
     """
     embeddings = keras.optimizers.legacy.Adagrad(config.embedding_learning_rate, name="embedding_adagrad")
     # Clipping is for the dense layers: a row of a table gets a gradient from few examples, and Adagrad scales it.
-    dense = keras.optimizers.legacy.Adam(
-        config.learning_rate, global_clipnorm=config.clip_norm, name="dense_adam"
-    )
+    dense = keras.optimizers.legacy.Adam(config.learning_rate, global_clipnorm=config.clip_norm, name="dense_adam")
     return tfrs.experimental.optimizers.CompositeOptimizer(
         [
             (embeddings, lambda: model.embedding_variables),

@@ -42,9 +42,7 @@ class Validation:
     def judge(self, model: keras.Model) -> DomainSummary:
         """Overall and per-domain metrics of the model as it stands."""
         names = np.array(self._domains)[self._columns["domain"]]
-        return per_domain(
-            self._columns[LABEL], self.scores(model), self._columns["user"], names, self._domains
-        )
+        return per_domain(self._columns[LABEL], self.scores(model), self._columns["user"], names, self._domains)
 
 
 def stopping_score(summary: DomainSummary) -> float:

@@ -122,7 +122,8 @@ class LogExampleGen(base_component.BaseComponent):
             LogExampleGenSpec(
                 dataset=dataset.model_dump_json(),
                 data_dir=str(folder),
-                input_fingerprint=fingerprint(open_reader(dataset, folder).files()),
+                # A folder that only the workers see cannot be looked into from here.
+                input_fingerprint=fingerprint(open_reader(dataset, folder).files()) if folder.exists() else "",
                 code_fingerprint=source_fingerprint("data"),
                 examples=examples,
             )

@@ -64,12 +64,8 @@ def find_fault(model_path: str, examples: list[bytes]) -> str | None:
     """
     try:
         with Servable(Path(model_path)) as servable:
-            together = servable.predict("serving_default", {"examples": np.array(examples, dtype=object)})[
-                PROBABILITY
-            ]
-            alone = servable.predict("serving_default", {"examples": np.array(examples[:1], dtype=object)})[
-                PROBABILITY
-            ]
+            together = servable.predict("serving_default", {"examples": np.array(examples, dtype=object)})[PROBABILITY]
+            alone = servable.predict("serving_default", {"examples": np.array(examples[:1], dtype=object)})[PROBABILITY]
     except Exception as error:  # Whatever goes wrong here would go wrong in TensorFlow Serving.
         return f"{type(error).__name__}: {error}"
     fault = check_scores(together, len(examples)) or check_scores(alone, 1)

@@ -24,7 +24,7 @@ COMPONENTS = {
     "SchemaFromSpec",
     "ExampleValidator",
     "Transform",
-    "latest_blessed_model_resolver",
+    "LatestBlessedModel",
     "Trainer",
     "Evaluator",
     "ServingCheck",

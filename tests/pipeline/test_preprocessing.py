@@ -28,8 +28,8 @@ SPEC = DatasetSpec.model_validate(
         "min_count": 3,
         "features": [
             {"name": "user", "dtype": "int64"},
-            {"name": "color", "min_count": 2},
-            {"name": "age", "kind": "numeric", "buckets": 4},
+            {"name": "color", "min_count": 2, "missing": ["-124"]},
+            {"name": "age", "kind": "numeric", "buckets": 4, "missing": ["-124", "?"]},
             {"name": "price", "kind": "numeric", "transform": "standardize"},
             {"name": "views", "kind": "numeric", "transform": "log1p"},
         ],
@@ -70,9 +70,7 @@ def fit(training_rows: list[dict]) -> tft.TFTransformOutput:
         data = pipeline | source.BeamSource()
         (
             (data, source.TensorAdapterConfig())
-            | tft_beam.AnalyzeDataset(
-                lambda inputs: preprocessing_fn(inputs, {"dataset": SPEC.model_dump_json()})
-            )
+            | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, {"dataset": SPEC.model_dump_json()}))
             | tft_beam.WriteTransformFn(str(folder / "transform"))
         )
     metadata_io.write_metadata(
@@ -125,6 +123,11 @@ def test_numbers_are_standardised_by_the_training_rows(output: tft.TFTransformOu
     # is 3 ln 2 and whose deviation is 2 ln 2. Missing is 0, the mean.
     values = transform(output, [row(price=30, views=3), row(price=None, views=None), row(price=0, views=255)])["values"]
     np.testing.assert_allclose(values, [[1, -0.5], [0, 0], [-2, 2.5]], atol=1e-5)
+
+
+def test_a_value_that_means_unknown_is_missing_when_a_caller_sends_it_raw(output: tft.TFTransformOutput) -> None:
+    assert ids(output, "age", [row(age=-124.0), row(age=-123.0)]) == [0, 1]
+    assert ids(output, "color", [row(color="-124")]) == [0]
 
 
 def test_domains_keep_the_order_of_the_spec_and_unknown_ones_come_last(output: tft.TFTransformOutput) -> None:

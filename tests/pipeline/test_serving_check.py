@@ -34,9 +34,7 @@ def save(folder: Path, weight: float, per_batch: bool = False) -> str:
 
 def examples(*values: float) -> list[bytes]:
     feature = [tf.train.Feature(float_list=tf.train.FloatList(value=[value])) for value in values]
-    return [
-        tf.train.Example(features=tf.train.Features(feature={"x": x})).SerializeToString() for x in feature
-    ]
+    return [tf.train.Example(features=tf.train.Features(feature={"x": x})).SerializeToString() for x in feature]
 
 
 ROWS = examples(0.2, 0.4, 0.6)
