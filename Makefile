@@ -14,7 +14,7 @@ export TF_USE_LEGACY_KERAS = 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint format requirements clean
+.PHONY: help setup run serve test lint format requirements docs clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
@@ -54,6 +54,9 @@ format: setup ## Format the code
 TO ?= requirements.txt
 requirements: setup ## Export requirements.txt from the lock file
 	@$(UV) export --locked --quiet --no-dev --no-emit-project --no-hashes --no-header --output-file $(TO) >/dev/null
+
+docs: setup ## Write docs/config.md from the config's classes
+	$(RUN)/python -m pipeline.config_reference > docs/config.md
 
 clean: ## Remove results, keep the environment
 	rm -rf output .mypy_cache .ruff_cache .pytest_cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from crocodile.commands import data, evaluate, run, score, serve
@@ -30,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Before TensorFlow is imported: the Keras version that tensorflow-recommenders runs on, and silence.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Said by Google's client libraries, on every start, about a Python version that tfx 1.16 leaves no choice about.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="google")
     arguments = build_parser().parse_args(argv)
     status: int = arguments.run(arguments)
     return status

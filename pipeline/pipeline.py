@@ -15,6 +15,9 @@ from pipeline.metrics.eval_config import build_eval_config
 from pipeline.settings import RunConfig
 from pipeline.source_fingerprint import source_fingerprint
 
+# What decides the transformed examples, besides the rows and the config.
+_PREPROCESSING = ("data.spec", "pipeline.preprocessing", "pipeline.vocabulary")
+
 
 def create_pipeline(
     config: RunConfig,
@@ -56,7 +59,7 @@ def create_pipeline(
         preprocessing_fn="pipeline.preprocessing.preprocessing_fn",
         # Vocabularies, buckets and means come from the training rows alone.
         splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=["train", "validation"]),
-        custom_config={"dataset": dataset_json, "code_fingerprint": source_fingerprint("data", "pipeline")},
+        custom_config={"dataset": dataset_json, "code_fingerprint": source_fingerprint(*_PREPROCESSING)},
         disable_statistics=True,
     )
     latest_blessed_model = tfx.dsl.Resolver(

@@ -20,6 +20,7 @@ from pipeline.run_results import read_results
 from serving.client import PredictClient
 from serving.embedded import embedded_server
 from serving.servable import Servable
+from serving.versions import latest_version
 from tests.conftest import ROOT, SMALL, DemoRun, crocodile
 
 TOLERANCE = 1e-5
@@ -30,7 +31,7 @@ def served(demo_run: DemoRun) -> tuple[Path, list[bytes]]:
     """The pushed version's folder, and all test rows."""
     results = read_results(demo_run.output / "metadata.sqlite")
     examples = read_examples(str(Path(results["LogExampleGen"].uris["examples"]) / "Split-test"), 1_000_000)
-    (version,) = (demo_run.output / "serving_model" / "crocodile").iterdir()
+    _, version = latest_version(demo_run.output / "serving_model" / "crocodile")
     return version, examples
 
 
@@ -52,7 +53,7 @@ def test_the_trainers_model_gives_the_same(
     model = build_model(ModelConfig.model_validate(config.model), feature_layout(config.dataset, transform), seed=7)
     module = tf.Module()
     module.model_weights = model_weights(model)
-    tf.train.Checkpoint(model_weights=module.model_weights).restore(
+    tf.train.Checkpoint(model_weights=module.model_weights).read(
         str(version / "variables" / "variables")
     ).assert_existing_objects_matched()
     parsed = tf.io.parse_example(examples, transform.raw_feature_spec())
