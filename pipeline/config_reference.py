@@ -12,9 +12,9 @@ from pipeline.settings import RunConfig
 
 _HEAD = """# Every key of a run's config
 
-A run is described by one YAML file. `--set section.key=value` overrides a key for one run. Unknown keys and values of a wrong type
-are refused, with file, line and the nearest known key. This page is made from the classes that read the file
-(`make docs`), so it cannot fall behind them.
+A run is described by one YAML file. `--set section.key=value` overrides a key for one run. Unknown keys and values of a
+wrong type are refused, with file, line and the nearest known key. This page is made from the classes that read the
+file (`make docs`), so it cannot fall behind them.
 """
 
 
@@ -41,11 +41,8 @@ def _section(model: type[BaseModel], path: str) -> str:
     summary, meanings = _documentation(model)
     title = f"`{path}`" if path else "Top level"
     if path.startswith("dataset.split"):
-        title += (
-            f", method `{model.model_fields['method'].annotation.__args__[0]}`"
-            if "method" in model.model_fields
-            else ""
-        )
+        methods = get_args(model.model_fields["method"].annotation) if "method" in model.model_fields else ()
+        title += "".join(f", method `{method}`" for method in methods)
     lines = [f"## {title}", "", summary, "", "| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         lines.append(f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {meanings[name]} |")

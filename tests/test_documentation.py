@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config_reference import render
+from serving.client import PredictClient
 from tests.conftest import ROOT, DemoRun, crocodile
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -81,8 +82,14 @@ def test_the_served_model_answers_the_readmes_python_and_a_file(demo_run: DemoRu
         scores = re.findall(r"0\.\d+", capsys.readouterr().out)
         assert len(scores) == 2 and scores[0] != scores[1]
 
+        # A file must have a column for every feature; a value may be missing.
+        with PredictClient(address[0], "crocodile") as client:
+            others = set(client.metadata().signature("serving_raw").inputs) - {"user_id", "video_id", "tab"}
+        header, empty = ",".join(["user_id,video_id,tab", *others]), "," * len(others)
         rows = tmp_path / "rows.csv"
-        rows.write_text("user_id,video_id,tab\n17,25,1\n17,25,6\n17,,0\n".replace("17,,0", "18,26,0"))
+        rows.write_text(
+            "".join(line + "\n" for line in (header, *(r + empty for r in ("17,25,1", "17,25,6", "18,26,0"))))
+        )
         out = tmp_path / "scores.csv"
         crocodile("score", "--address", address[0], "--input", rows, "--output", out, "--keys", "user_id,tab")
         lines = out.read_text().splitlines()
