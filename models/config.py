@@ -45,6 +45,8 @@ class ModelConfig(StrictModel):
       embedding_dim: Width d_e of one field's embedding in one set.
       num_sets: Number M of embedding sets, and of experts: set p feeds expert p only.
       expert_units: Widths of an expert's layers, from the first to its output; the last is the paper's d.
+      cross_layers: DCN-v2 cross layers ahead of every expert (products of fields); 0 for none, as in the tables.
+      cross_projection_dim: Rank of a cross layer's matrix; full when not given.
       tower_units: Widths of a tower's hidden layers; its logit comes on top. May be empty.
       prior_embedding_dim: Width of each of the three prior embeddings (user, item, domain) that steer the
         gates.
@@ -64,6 +66,8 @@ class ModelConfig(StrictModel):
     embedding_dim: Width = 16
     num_sets: Width = 5
     expert_units: Annotated[tuple[Width, ...], Field(strict=False, min_length=1)] = (256, 128)
+    cross_layers: Annotated[int, Field(ge=0)] = 0
+    cross_projection_dim: Width | None = None
     tower_units: Annotated[tuple[Width, ...], Field(strict=False)] = (64,)
     prior_embedding_dim: Width = 16
     gate: GateKind = "element_wise"

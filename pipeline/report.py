@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from models.metrics.domain_summary import DomainSummary
 from models.metrics.summary import Summary
@@ -74,7 +75,7 @@ class RunReport:
     def write(self, paths: RunPaths) -> None:
         """Writes metrics.json and run.json; each appears whole or not at all."""
         facts = provenance(self.config)
-        write_json(paths.metrics_path, {**self.metrics, "config": facts["config"]})
+        write_json(paths.metrics_path, {**self.metrics, **facts})
         write_json(
             paths.run_path,
             {
@@ -143,6 +144,9 @@ class RunReport:
         if name == "LogExampleGen" and result.seconds:
             rows = result.properties["examples"].get("rows_in", 0)
             return f"{float(str(rows)) / result.seconds:,.0f} rows/s"
+        if name == "ExampleValidator":
+            found = anomalous_features(result.uris["anomalies"])
+            return "no anomalies" if not found else f"anomalies in {', '.join(found)}; see {result.uris['anomalies']}"
         if name == "Trainer":
             record = self.training
             speed = record["rows_per_second"]
@@ -165,6 +169,15 @@ class RunReport:
         for column in table.columns:
             column.overflow = "fold"
         return table
+
+
+def anomalous_features(anomalies_uri: str) -> list[str]:
+    """Features in which ExampleValidator found something, as `split:feature`."""
+    found = []
+    for path in sorted(Path(anomalies_uri).glob("Split-*/SchemaDiff.pb")):
+        anomalies = anomalies_pb2.Anomalies.FromString(path.read_bytes())
+        found += [f"{path.parent.name.removeprefix('Split-')}:{name}" for name in sorted(anomalies.anomaly_info)]
+    return found
 
 
 def _serving_fault(blessing_uri: str) -> list[str]:

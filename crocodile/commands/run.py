@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 
 from crocodile.component_progress import ComponentProgress
+from crocodile.folder_lock import FolderInUse, exclusive
 from crocodile.quiet_logs import log_to
 from data.checks import check_input
 from data.errors import InputError
@@ -63,7 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
     print(report.summary())
     with log_to(paths.log_path):
         try:
-            return _run_pipeline(config, data_dir, paths, started)
+            with exclusive(paths.root):
+                return _run_pipeline(config, data_dir, paths, started)
+        except FolderInUse as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
         except Exception as error:
             traceback.print_exc()
             print(f"error: {error}\nThe full log is in {paths.log_path}", file=sys.stderr)

@@ -9,6 +9,7 @@ import tf_keras as keras
 
 from models.config import ModelConfig
 from models.features import FeatureLayout
+from models.layers.cross_stack import CrossStack
 from models.layers.element_wise_gate import ElementWiseGate
 from models.layers.experts import ExpertStack
 from models.layers.multi_embedding import MultiEmbedding
@@ -49,6 +50,11 @@ class Crocodile(MultiDomainModel):
             stddev=config.embedding_stddev,
             seed=next(seeds),
         )
+        self.crosses = None
+        if config.cross_layers:
+            self.crosses = CrossStack(
+                config.num_sets, config.cross_layers, config.cross_projection_dim, seed=next(seeds)
+            )
         self.experts = ExpertStack(config.num_sets, config.expert_units, config.dropout, seed=next(seeds))
         self.prior_embedding = PriorEmbedding(
             layout.vocabulary_sizes[layout.user_field],
@@ -68,6 +74,8 @@ class Crocodile(MultiDomainModel):
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
         """Figure 3, from bottom to top."""
         embeddings = self.multi_embedding(batch.ids, batch.values, training=training)
+        if self.crosses is not None:
+            embeddings = self.crosses(embeddings)
         expert_outputs = self.experts(embeddings, training=training)
 
         user = batch.ids[:, self.layout.user_field]
