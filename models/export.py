@@ -59,8 +59,8 @@ class ServingModule(tf.Module):
         examples = tf.TensorSpec([None], tf.string, name=EXAMPLES)
         tensors = {f.name: tf.TensorSpec([None], _DTYPES[f.raw_dtype], name=f.name) for f in self._inputs}
         return {
-            SERVING_DEFAULT: tf.function(self._score_examples).get_concrete_function(examples),
-            SERVING_RAW: tf.function(self._score_tensors).get_concrete_function(tensors),
+            SERVING_DEFAULT: tf.function(self._score_examples, autograph=False).get_concrete_function(examples),
+            SERVING_RAW: tf.function(self._score_tensors, autograph=False).get_concrete_function(tensors),
         }
 
     def _score_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -28,6 +28,7 @@ class Validation:
         self._data = data
         self._domains = tuple(domains)
         self._columns = data.columns((LABEL, "user", "domain"))
+        self._predict: tuple[keras.Model, Callable[..., tf.Tensor]] | None = None
 
     @property
     def rows(self) -> int:
@@ -36,7 +37,10 @@ class Validation:
 
     def scores(self, model: keras.Model) -> np.ndarray:
         """Probabilities of all rows, of shape (n_rows,), in the order of the split."""
-        predict = tf.function(lambda row: model(model_inputs(row), training=False), reduce_retracing=True)
+        if self._predict is None or self._predict[0] is not model:
+            # Traced once for all epochs; tracing takes longer than scoring a small split.
+            self._predict = model, tf.function(lambda row: model(model_inputs(row), training=False), autograph=False)
+        predict = self._predict[1]
         return np.concatenate([predict(batch).numpy() for batch in self._data.batches(_BATCH_SIZE)])
 
     def judge(self, model: keras.Model) -> DomainSummary:
