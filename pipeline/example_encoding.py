@@ -25,7 +25,8 @@ class ExampleEncoder:
 def to_example_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Turns plain columns into the list columns that a tf.Example encoder expects.
 
-    A null becomes an empty list, so that the feature is absent from the tf.Example.
+    A null stays a null, which every reader of tf.Examples takes for a feature that is not there; an empty list would be
+    a feature with too few values, which ExampleValidator calls an anomaly.
 
     Args:
       batch: Columns of type string, int64 or float32.
@@ -41,5 +42,7 @@ def to_example_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
         values = column.drop_null() if column.null_count else column
         if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
             values = values.cast(pa.binary())
-        columns.append(pa.ListArray.from_arrays(pa.array(offsets), values))
+        # A null in the offsets makes the list that begins there a null.
+        is_null = np.append(~valid, False)
+        columns.append(pa.ListArray.from_arrays(pa.array(offsets, mask=is_null), values))
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
