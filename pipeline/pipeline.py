@@ -61,6 +61,8 @@ def create_pipeline(
         splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=["train", "validation"]),
         custom_config={"dataset": dataset_json, "code_fingerprint": source_fingerprint(*_PREPROCESSING)},
         disable_statistics=True,
+        # Another span of rows would need it; every run here analyses all its training rows.
+        disable_analyzer_cache=True,
     )
     latest_blessed_model = tfx.dsl.Resolver(
         strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
