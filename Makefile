@@ -6,8 +6,6 @@ OUTPUT ?= output/demo
 PORT ?= 8500
 WORKERS ?= 2
 
-# A shim may be on the PATH and still not run, so uv is asked rather than looked for.
-UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
 RUN := .venv/bin
 
 export TF_USE_LEGACY_KERAS = 1
@@ -23,11 +21,8 @@ help: ## Show what can be made
 
 setup: .venv/.locked ## Install Python and the locked packages
 
-.uv/bin/uv:
-	@tools/install_uv.sh .uv
-
-.venv/.locked: pyproject.toml uv.lock .python-version | $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --locked --quiet
+.venv/.locked: pyproject.toml uv.lock .python-version
+	@uv=$$(tools/prepare_machine.sh .uv) && echo "$$uv sync --locked" && $$uv sync --locked --quiet
 	@touch $@
 
 run: setup ## Make the demo log, train, judge, ship, serve and score
@@ -53,7 +48,7 @@ format: setup ## Format the code
 
 TO ?= requirements.txt
 requirements: setup ## Export requirements.txt from the lock file
-	@$(UV) export --locked --quiet --no-dev --no-emit-project --no-hashes --no-header --output-file $(TO) >/dev/null
+	@$$(tools/prepare_machine.sh .uv) export --locked --quiet --no-dev --no-emit-project --no-hashes --no-header --output-file $(TO) >/dev/null
 
 docs: setup ## Write docs/config.md from the config's classes
 	$(RUN)/python -m pipeline.config_reference > docs/config.md
