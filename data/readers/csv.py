@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from data.errors import InputError, shown
+from data.errors import InputError
 from data.readers.base import LogReader
-from data.readers.raw_file import RawBlock, RawFile
+from data.readers.csv_rows import LineFinder, numbered_rows
+from data.readers.raw_file import MalformedRow, RawBlock, RawFile
 
 # Large blocks keep the joins' look-up tables from being built too often; two are in memory at once.
 BLOCK_BYTES = 8 << 20
@@ -41,27 +41,34 @@ class CsvFile:
         """
         self.path = path
         self._block_bytes = block_bytes
+        self._finder = LineFinder(path)
         self.header = self._read_header()
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[RawBlock]:
+    def blocks(self, columns: Sequence[str], skip_malformed: bool = False) -> Iterator[RawBlock]:
         """See RawFile."""
+        skipped = _SkippedRows() if skip_malformed else None
         wanted = list(columns) or [self.header[0]]
         options = pyarrow.csv.ConvertOptions(
             column_types={name: pa.string() for name in wanted},
             include_columns=wanted,
             strings_can_be_null=False,
         )
-        first_row = 0
+        position = 0
         try:
             reader = pyarrow.csv.open_csv(
                 self.path,
-                read_options=pyarrow.csv.ReadOptions(block_size=self._block_bytes),
-                parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+                read_options=pyarrow.csv.ReadOptions(block_size=self._block_bytes, use_threads=skipped is None),
+                parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skipped),
                 convert_options=options,
             )
             for batch in reader:
-                yield RawBlock(self, first_row, batch)
-                first_row += batch.num_rows
+                if skipped is None:
+                    yield RawBlock(self, position, batch)
+                else:
+                    yield skipped.block(self, position, batch)
+                position += batch.num_rows
+            if skipped is not None and skipped.pending:
+                yield skipped.block(self, position, batch.slice(0, 0))
         except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
             # Arrow does not say where. Reading on with Python's parser is slow, but the run is over anyway.
             self._diagnose()
@@ -74,14 +81,15 @@ class CsvFile:
             while chunk := file.read(_CHUNK_BYTES):
                 quotes += chunk.count(b'"')
         if quotes % 2:
-            self._diagnose()
+            self._diagnose(widths=False)
 
     def line_of(self, row: int) -> int:
         """The line on which a row starts, quoted newlines and empty lines counted."""
-        for number, (line, _) in enumerate(self._rows()):
-            if number == row + 1:  # The header is the first.
-                return line
-        raise IndexError(f"{self.path} has no row {row}")
+        return self.lines_of([row])[0]
+
+    def lines_of(self, rows: Sequence[int]) -> list[int]:
+        """See RawFile."""
+        return self._finder.lines_of(rows)
 
     def num_rows_hint(self) -> int:
         """Rows, estimated from the length of the first lines."""
@@ -94,7 +102,7 @@ class CsvFile:
     def _read_header(self) -> tuple[str, ...]:
         if not self.path.stat().st_size:
             raise InputError("the file is empty, expected a header and rows", file=self.path)
-        rows = self._rows()
+        rows = numbered_rows(self.path)
         _, header = next(rows, (1, []))
         repeated = sorted({name for name in header if header.count(name) > 1})
         if repeated:
@@ -103,46 +111,51 @@ class CsvFile:
             raise InputError("the file has no rows, expected some below the header", file=self.path)
         return tuple(header)
 
-    def _diagnose(self) -> None:
-        """Raises an InputError for the first row that is not well formed."""
-        line = 0
-        for line, row in self._rows(strict=True):
-            if len(row) != len(self.header):
+    def _diagnose(self, widths: bool = True) -> None:
+        """Raises an InputError for the first row that is not well formed or, if asked, of a wrong width."""
+        for line, row in numbered_rows(self.path, strict=True):
+            if widths and len(row) != len(self.header):
                 raise InputError(
                     f"found {len(row)} values, expected {len(self.header)} as in the header",
                     file=self.path,
                     line=line,
                 )
 
-    def _rows(self, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
-        """Every row that is not empty, the header first, and the line on which it starts."""
-        # Arrow has no limit on the length of a value, so its slow twin must not have one either.
-        csv.field_size_limit(sys.maxsize)
-        with self.path.open("rb") as file:
-            reader = csv.reader(self._lines(file), strict=strict)
-            start = 1
-            while True:
-                try:
-                    row = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    message = str(error)
-                    if message == "unexpected end of data":
-                        message = "found a quote that is never closed"
-                    raise InputError(message, file=self.path, line=start) from error
-                if row:
-                    yield start, row
-                start = reader.line_num + 1
 
-    def _lines(self, file: Iterator[bytes]) -> Iterator[str]:
-        for number, line in enumerate(file, start=1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                found = shown(line[error.start : error.start + 8])
-                raise InputError(f"found {found}, expected text in UTF-8", file=self.path, line=number) from error
-            yield text
+class _SkippedRows:
+    """What Arrow's parser says of the rows that it skips: all of a block, and some of the blocks after it.
+
+    Arrow numbers rows only where it reads with one thread.
+
+    Attributes:
+      pending: Rows that no block has told of yet.
+    """
+
+    def __init__(self) -> None:
+        self.pending: list[MalformedRow] = []
+        self._told = 0
+
+    def __call__(self, row: pyarrow.csv.InvalidRow) -> str:
+        """Arrow's handler: takes note of a row with too few or too many values."""
+        number = row.number - 2  # Arrow counts from 1, and the header is the first.
+        expected = f"{row.expected_columns} values as in the header, not {row.actual_columns}"
+        self.pending.append(MalformedRow(number, row.text, expected))
+        return "skip"
+
+    def block(self, file: RawFile, position: int, batch: pa.RecordBatch) -> RawBlock:
+        """A block that begins after `position` whole rows, with the rows skipped before its last one.
+
+        Where the block is empty, the file has ended, and all that are left are told.
+        """
+        first = position + self._told
+        # Before how many of the block's whole rows each skipped row lies.
+        skipped = np.array([row.row - number for number, row in enumerate(self.pending)], np.int64) - first
+        numbers = first + np.arange(batch.num_rows)
+        numbers += np.searchsorted(skipped, np.arange(batch.num_rows), side="right")
+        count = int((skipped < batch.num_rows).sum()) if batch.num_rows else len(self.pending)
+        malformed, self.pending = tuple(self.pending[:count]), self.pending[count:]
+        self._told += count
+        return RawBlock(file, first, batch, numbers, malformed)
 
 
 class CsvReader(LogReader):

@@ -43,8 +43,8 @@ class ParquetFile:
         if not self._num_rows:
             raise InputError("the file has no rows", file=path)
 
-    def blocks(self, columns: Sequence[str]) -> Iterator[RawBlock]:
-        """See RawFile."""
+    def blocks(self, columns: Sequence[str], skip_malformed: bool = False) -> Iterator[RawBlock]:
+        """See RawFile; no row of Parquet is malformed on its own."""
         first_row = 0
         try:
             with pyarrow.parquet.ParquetFile(self.path) as file:
@@ -60,6 +60,10 @@ class ParquetFile:
     def line_of(self, row: int) -> int:
         """Number of a row, from 1."""
         return row + 1
+
+    def lines_of(self, rows: Sequence[int]) -> list[int]:
+        """Numbers of rows, from 1."""
+        return [row + 1 for row in rows]
 
     def num_rows_hint(self) -> int:
         """The number of rows, from the footer."""
