@@ -46,7 +46,9 @@ class LogReader(abc.ABC):
         self._block_size = block_size or self.block_size
         self._patterns = spec.files.log or self.log_patterns
         self.root = self._find_root(data_dir)
-        self.log_files = self._matches(self._patterns)
+        # Of the layout's own names, some will do; of those that a config gives, every one must be there.
+        present = [pattern for pattern in self._patterns if any(self.root.glob(pattern))]
+        self.log_files = self._matches(spec.files.log or present)
 
     def files(self) -> tuple[Path, ...]:
         """All input files, in a stable order."""

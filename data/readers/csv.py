@@ -11,6 +11,7 @@ import pyarrow.csv
 
 from data.errors import InputError
 from data.readers.base import LogReader
+from data.readers.compression import first_bytes, open_bytes
 from data.readers.csv_rows import LineFinder, numbered_rows
 from data.readers.raw_file import MalformedRow, RawBlock, RawFile
 
@@ -21,7 +22,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 class CsvFile:
-    """One CSV file with a header, in UTF-8, with or without a byte-order mark.
+    """One CSV file with a header, in UTF-8, with or without a byte-order mark, plain or compressed.
 
     Values are read as text, so that what a spec calls a string stays as it was written (`007`, `1.0`). Quoted
     values may hold commas and newlines. Lines that are empty are no rows.
@@ -73,13 +74,18 @@ class CsvFile:
             # Arrow does not say where. Reading on with Python's parser is slow, but the run is over anyway.
             self._diagnose()
             raise InputError(str(error), file=self.path) from error
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
 
     def check(self) -> None:
         """Finds a quote that is never closed: it would turn the rest of the file into one value, silently."""
         quotes = 0
-        with self.path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                quotes += chunk.count(b'"')
+        try:
+            with open_bytes(self.path) as file:
+                while chunk := file.read(_CHUNK_BYTES):
+                    quotes += chunk.count(b'"')
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
         if quotes % 2:
             self._diagnose(widths=False)
 
@@ -93,13 +99,17 @@ class CsvFile:
 
     def num_rows_hint(self) -> int:
         """Rows, estimated from the length of the first lines."""
-        size = self.path.stat().st_size
-        with self.path.open("rb") as file:
-            start = file.read(_CHUNK_BYTES)
+        start, times = first_bytes(self.path, _CHUNK_BYTES)
         lines = start.count(b"\n") + (not start.endswith(b"\n"))
-        return max(1, round(lines * size / len(start)) - 1)
+        return max(1, round(lines * times) - 1)
 
     def _read_header(self) -> tuple[str, ...]:
+        try:
+            return self._header()
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+
+    def _header(self) -> tuple[str, ...]:
         if not self.path.stat().st_size:
             raise InputError("the file is empty, expected a header and rows", file=self.path)
         rows = numbered_rows(self.path)
@@ -120,6 +130,10 @@ class CsvFile:
                     file=self.path,
                     line=line,
                 )
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"the file cannot be read: {error}", file=path)
 
 
 class _SkippedRows:
@@ -159,9 +173,9 @@ class _SkippedRows:
 
 
 class CsvReader(LogReader):
-    """A log that is one wide table in CSV files."""
+    """A log that is one wide table in CSV files, plain or compressed."""
 
-    log_patterns = ("*.csv",)
+    log_patterns = ("*.csv", "*.csv.gz", "*.csv.zst")
     block_size = BLOCK_BYTES
 
     def _open(self, path: Path) -> RawFile:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from data.errors import InputError, shown
+from data.readers.compression import open_bytes
 
 
 def numbered_rows(path: Path, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
@@ -22,7 +23,7 @@ def numbered_rows(path: Path, strict: bool = False) -> Iterator[tuple[int, list[
     """
     # Arrow has no limit on the length of a value, so its slow twin must not have one either.
     csv.field_size_limit(sys.maxsize)
-    with path.open("rb") as file:
+    with open_bytes(path) as file:
         reader = csv.reader(_lines(path, file), strict=strict)
         start = 1
         while True:
