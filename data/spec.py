@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Layout = Literal["kuairand", "csv", "parquet", "tfrecord"]
+Layout = Literal["kuairand", "aliccp", "csv", "parquet", "tfrecord"]
 FeatureKind = Literal["categorical", "numeric"]
 Side = Literal["user", "item", "context"]
 NumericTransform = Literal["quantile", "log1p", "standardize"]
@@ -211,8 +211,8 @@ class DatasetSpec(StrictModel):
 
     Attributes:
       name: Short name of the dataset.
-      layout: `kuairand` (raw files joined), or one wide table: `csv` (plain, .gz or .zst), `parquet` (in partition
-        folders or not) or `tfrecord` (of tf.Examples).
+      layout: `kuairand` or `aliccp` (raw files joined), or one wide table: `csv` (plain, .gz or .zst), `parquet` (in
+        partition folders or not) or `tfrecord` (of tf.Examples).
       files: Files below the data folder.
       roles: The columns with a meaning of their own.
       domains: The domains in use, as text, in the order of the model's towers. Other rows are left out.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data.readers.aliccp import AliCcpReader
 from data.readers.base import LogReader
 from data.readers.csv import CsvReader
 from data.readers.kuairand import KuaiRandReader
@@ -13,6 +14,7 @@ from data.spec import DatasetSpec, Layout
 
 READERS: dict[Layout, type[LogReader]] = {
     "kuairand": KuaiRandReader,
+    "aliccp": AliCcpReader,
     "csv": CsvReader,
     "parquet": ParquetReader,
     "tfrecord": TFRecordReader,

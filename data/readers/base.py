@@ -80,6 +80,7 @@ class LogReader(abc.ABC):
             own = list(dict.fromkeys([c for c in chosen if c.name in log.header] + joined))
             for block in log.blocks([column.name for column in own], ledger.tolerant):
                 ledger.rows += block.num_rows
+                ledger.dropped.update(block.dropped)
                 if ledger.tolerant:
                     arrays, wrong = screen(block, own)
                     ledger.quarantine(wrong)

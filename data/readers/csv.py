@@ -30,24 +30,27 @@ class CsvFile:
 
     line_word = "line"
 
-    def __init__(self, path: Path, block_bytes: int = BLOCK_BYTES) -> None:
+    def __init__(self, path: Path, block_bytes: int = BLOCK_BYTES, names: tuple[str, ...] | None = None) -> None:
         """Opens the file and reads its header.
 
         Args:
           path: The file.
           block_bytes: Bytes read at once.
+          names: The columns' names, of a file without a header.
 
         Raises:
           InputError: the file is empty, has no rows, is not UTF-8, or names a column twice.
         """
         self.path = path
         self._block_bytes = block_bytes
-        self._finder = LineFinder(path)
+        self._finder = LineFinder(path, has_header=names is None)
+        self._names = names
+        self._as_in_header = " as in the header" if names is None else ""
         self.header = self._read_header()
 
     def blocks(self, columns: Sequence[str], skip_malformed: bool = False) -> Iterator[RawBlock]:
         """See RawFile."""
-        skipped = _SkippedRows() if skip_malformed else None
+        skipped = _SkippedRows(self._names is None) if skip_malformed else None
         wanted = list(columns) or [self.header[0]]
         options = pyarrow.csv.ConvertOptions(
             column_types={name: pa.string() for name in wanted},
@@ -58,7 +61,9 @@ class CsvFile:
         try:
             reader = pyarrow.csv.open_csv(
                 self.path,
-                read_options=pyarrow.csv.ReadOptions(block_size=self._block_bytes, use_threads=skipped is None),
+                read_options=pyarrow.csv.ReadOptions(
+                    block_size=self._block_bytes, use_threads=skipped is None, column_names=self._names
+                ),
                 parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skipped),
                 convert_options=options,
             )
@@ -113,6 +118,10 @@ class CsvFile:
         if not self.path.stat().st_size:
             raise InputError("the file is empty, expected a header and rows", file=self.path)
         rows = numbered_rows(self.path)
+        if self._names is not None:
+            if next(rows, None) is None:
+                raise InputError("the file has no rows", file=self.path)
+            return self._names
         _, header = next(rows, (1, []))
         repeated = sorted({name for name in header if header.count(name) > 1})
         if repeated:
@@ -126,7 +135,7 @@ class CsvFile:
         for line, row in numbered_rows(self.path, strict=True):
             if widths and len(row) != len(self.header):
                 raise InputError(
-                    f"found {len(row)} values, expected {len(self.header)} as in the header",
+                    f"found {len(row)} values, expected {len(self.header)}{self._as_in_header}",
                     file=self.path,
                     line=line,
                 )
@@ -145,14 +154,16 @@ class _SkippedRows:
       pending: Rows that no block has told of yet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, has_header: bool) -> None:
+        self._has_header = has_header
         self.pending: list[MalformedRow] = []
         self._told = 0
 
     def __call__(self, row: pyarrow.csv.InvalidRow) -> str:
         """Arrow's handler: takes note of a row with too few or too many values."""
-        number = row.number - 2  # Arrow counts from 1, and the header is the first.
-        expected = f"{row.expected_columns} values as in the header, not {row.actual_columns}"
+        number = row.number - 1 - self._has_header  # Arrow counts from 1, and the header is a row to it.
+        place = " as in the header" if self._has_header else ""
+        expected = f"{row.expected_columns} values{place}, not {row.actual_columns}"
         self.pending.append(MalformedRow(number, row.text, expected))
         return "skip"
 

@@ -44,8 +44,9 @@ def numbered_rows(path: Path, strict: bool = False) -> Iterator[tuple[int, list[
 class LineFinder:
     """Finds the lines of rows; asked in the order of the file, it reads the file once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, has_header: bool = True) -> None:
         """Describes the file; nothing is read before the first question."""
+        self._first = -1 if has_header else 0  # The header is row -1.
         self._path = path
         self._rows: Iterator[tuple[int, list[str]]] = iter(())
         self._next = sys.maxsize  # The row that the iterator yields next.
@@ -62,7 +63,7 @@ class LineFinder:
         lines = []
         for row in rows:
             if row < self._next:
-                self._rows, self._next = numbered_rows(self._path), -1  # The header is row -1.
+                self._rows, self._next = numbered_rows(self._path), self._first
             for line, _ in self._rows:
                 self._next += 1
                 if self._next == row + 1:

@@ -77,6 +77,7 @@ class RawBlock:
       batch: The columns as they lie in the file.
       row_numbers: Int64 [N], number of each row in the file; None where they are consecutive from `first_row`.
       malformed: The rows that were skipped since the block before.
+      dropped: How many right rows the layout leaves out, by reason.
     """
 
     file: RawFile
@@ -84,11 +85,12 @@ class RawBlock:
     batch: pa.RecordBatch
     row_numbers: np.ndarray | None = None
     malformed: tuple[MalformedRow, ...] = ()
+    dropped: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def num_rows(self) -> int:
-        """Rows of the file that this block accounts for, the malformed ones included."""
-        return int(self.batch.num_rows) + len(self.malformed)
+        """Rows of the file that this block accounts for, malformed and dropped ones included."""
+        return int(self.batch.num_rows) + len(self.malformed) + sum(self.dropped.values())
 
     def parse(self, columns: Sequence[Column]) -> dict[str, pa.Array]:
         """The typed columns by name.
