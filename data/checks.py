@@ -11,6 +11,7 @@ from data.errors import InputError
 from data.ingest import IngestionCounts, split_batches
 from data.readers import open_reader
 from data.readers.times import to_datetime
+from data.row_ledger import TakeWrongRows, by_reason
 from data.spec import SPLITS, DatasetSpec, Split, TimeSplit
 
 
@@ -39,35 +40,40 @@ class InputReport:
         return rows
 
     def summary(self) -> str:
-        """One line: rows in the log, kept and left out."""
+        """One line: rows in the log, kept, left out, dropped and quarantined."""
         counts = self.counts
-        return (
-            f"{counts.rows:,} rows: {counts.rows_of():,} kept; {counts.other_domains.total():,} of other "
-            f"domains and {counts.other_periods:,} of other periods left out"
-        )
+        parts = [
+            f"{counts.rows:,} rows: {counts.rows_of():,} kept",
+            f"{counts.other_domains.total():,} of other domains and {counts.other_periods:,} of other periods left out",
+        ]
+        parts += [f"{number:,} {reason} dropped" for reason, number in counts.dropped.items()]
+        if counts.quarantined:
+            parts.append(f"{counts.quarantined.total():,} quarantined ({by_reason(counts.quarantined)})")
+        return "; ".join(parts)
 
 
-def check_input(spec: DatasetSpec, data_dir: str | Path) -> InputReport:
+def check_input(spec: DatasetSpec, data_dir: str | Path, take_wrong_rows: TakeWrongRows | None = None) -> InputReport:
     """Reads every file and every row once.
 
     Args:
       spec: The dataset.
       data_dir: The folder with its files.
+      take_wrong_rows: Given the rows that are quarantined, as batches of `data.quarantine.SCHEMA`.
 
     Returns:
       What the log holds.
 
     Raises:
       InputError: a file is missing, empty, damaged or not UTF-8; a column is missing; a value is wrong, or
-        empty where there must be one; a split is empty; a domain has no training rows. The message names the
-        place, what was found and what was expected.
+        empty where there must be one (in more rows than `spec.quarantine` allows); a split is empty; a domain has no
+        training rows. The message names the place, what was found and what was expected.
     """
     reader = open_reader(spec, data_dir)
     reader.check_files()
     counts = IngestionCounts()
     first_ms: int | None = None
     last_ms: int | None = None
-    for _, batch in split_batches(reader, spec, counts):
+    for _, batch in split_batches(reader, spec, counts, take_wrong_rows):
         ends = pc.min_max(batch.column(batch.schema.get_field_index(spec.roles.time.column))).as_py()
         first_ms = ends["min"] if first_ms is None else min(first_ms, ends["min"])
         last_ms = ends["max"] if last_ms is None else max(last_ms, ends["max"])

@@ -1,4 +1,4 @@
-"""The joined log, divided into splits; rows of other domains and periods are left out and counted."""
+"""The joined log, divided into splits; wrong rows, repeats, and rows of other domains and periods are counted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.readers.base import LogReader
+from data.row_ledger import RowLedger, TakeWrongRows
 from data.spec import SPLITS, DatasetSpec, HashSplit, Split, TimeSplit
 from data.splits import LEFT_OUT, TimeBounds, assign_by_hash, assign_by_time, day_bounds, fraction_bounds
+from data.usable_rows import UsableRows
 
 Assign = Callable[[pa.RecordBatch], np.ndarray]
 
@@ -22,13 +24,17 @@ class IngestionCounts:
     """Where every row of the log went.
 
     Attributes:
-      rows: Rows read.
+      rows: Rows read from the files.
+      quarantined: Wrong rows, by reason.
+      dropped: Rows that are right and not used, by reason, such as repeats.
       kept: Rows by split and domain.
       other_domains: Rows left out because their domain is not in use, by domain.
       other_periods: Rows of a domain in use whose time is in no split.
     """
 
     rows: int = 0
+    quarantined: Counter[str] = dataclasses.field(default_factory=Counter)
+    dropped: Counter[str] = dataclasses.field(default_factory=Counter)
     kept: Counter[tuple[Split, str]] = dataclasses.field(default_factory=Counter)
     other_domains: Counter[str] = dataclasses.field(default_factory=Counter)
     other_periods: int = 0
@@ -38,46 +44,63 @@ class IngestionCounts:
         return sum(n for (s, d), n in self.kept.items() if split in (None, s) and domain in (None, d))
 
     def verify(self) -> None:
-        """Checks that every row is either kept or left out for a reason.
+        """Checks that every row is kept, quarantined, dropped or left out for a reason.
 
         Raises:
           RuntimeError: a row was lost or counted twice.
         """
         left_out = self.other_domains.total() + self.other_periods
-        if self.rows != self.kept.total() + left_out:
-            raise RuntimeError(f"{self.rows} rows were read, but {self.kept.total()} kept and {left_out} left out")
+        kept, quarantined, dropped = self.kept.total(), self.quarantined.total(), self.dropped.total()
+        if self.rows != kept + quarantined + dropped + left_out:
+            raise RuntimeError(
+                f"{self.rows} rows were read, but {kept} kept, {quarantined} quarantined, {dropped} dropped and "
+                f"{left_out} left out"
+            )
 
 
 def split_batches(
-    reader: LogReader, spec: DatasetSpec, counts: IngestionCounts | None = None
+    reader: LogReader,
+    spec: DatasetSpec,
+    counts: IngestionCounts | None = None,
+    take_wrong_rows: TakeWrongRows | None = None,
 ) -> Iterator[tuple[Split, pa.RecordBatch]]:
     """The joined log in the order of the log, divided into splits.
 
-    A split by fractions reads the log twice; its first pass holds eight bytes a row.
+    A split by fractions reads the log once more before, and holds eight bytes a row; so does dropping repeats, and
+    holds one byte a row.
 
     Args:
       reader: Reader of the log.
       spec: The dataset.
       counts: Filled while batches are taken; complete and verified when the last one was.
+      take_wrong_rows: Given the rows that are quarantined, as batches of `data.quarantine.SCHEMA`.
 
     Yields:
       A split's name and a record batch of `reader.schema()` with at least one row.
+
+    Raises:
+      InputError: a value is wrong or, where the spec has a quarantine, more rows are than may be.
     """
     counts = IngestionCounts() if counts is None else counts
     names = reader.schema().names
     keys = _hash_keys(spec)
-    assign = _assign(reader, spec, keys)
-    for batch in reader.batches([*names, *(key for key in keys if key not in names)]):
+    columns = [*names, *(key for key in keys if key not in names)]
+    rows = UsableRows(reader, spec, columns)
+    assign = _assign(rows, spec, keys)
+    ledger = RowLedger(spec.quarantine.max_share, take_wrong_rows)
+    for batch in rows.batches(columns, ledger):
         codes, domains = _divide(batch, spec, assign, counts)
         # Helper columns of the hash are no part of the joined log.
         batch = pa.RecordBatch.from_arrays(batch.columns[: len(names)], names=names)
         for code, split in enumerate(SPLITS):
-            rows = codes == code
-            if not rows.any():
+            chosen = codes == code
+            if not chosen.any():
                 continue
-            for value in pc.value_counts(domains.filter(pa.array(rows))).to_pylist():
+            for value in pc.value_counts(domains.filter(pa.array(chosen))).to_pylist():
                 counts.kept[split, value["values"]] += value["counts"]
-            yield split, batch if rows.all() else batch.filter(pa.array(rows))
+            yield split, batch if chosen.all() else batch.filter(pa.array(chosen))
+    counts.rows, counts.quarantined, counts.dropped = ledger.rows, ledger.quarantined, ledger.dropped
+    ledger.check_share()
     counts.verify()
 
 
@@ -88,28 +111,27 @@ def _divide(
     domains = _column(batch, spec.roles.domain).cast(pa.string())
     in_use = pc.is_in(domains, value_set=pa.array(spec.domains))
     codes = np.where(in_use.to_numpy(zero_copy_only=False), assign(batch), np.int8(LEFT_OUT))
-    counts.rows += batch.num_rows
     for value in pc.value_counts(domains.filter(pc.invert(in_use))).to_pylist():
         counts.other_domains[value["values"]] += value["counts"]
     counts.other_periods += int(((codes == LEFT_OUT) & in_use.to_numpy(zero_copy_only=False)).sum())
     return codes, domains
 
 
-def _assign(reader: LogReader, spec: DatasetSpec, keys: tuple[str, ...]) -> Assign:
+def _assign(rows: UsableRows, spec: DatasetSpec, keys: tuple[str, ...]) -> Assign:
     split = spec.split
     if isinstance(split, HashSplit):
         fractions, seed = split.fractions, split.seed
         return lambda batch: assign_by_hash([_column(batch, key) for key in keys], fractions, seed)
-    bounds = time_bounds(reader, spec, split)
+    bounds = _time_bounds(rows, spec, split)
     return lambda batch: assign_by_time(_column(batch, spec.roles.time.column).to_numpy(), bounds)
 
 
-def time_bounds(reader: LogReader, spec: DatasetSpec, split: TimeSplit) -> TimeBounds:
+def _time_bounds(rows: UsableRows, spec: DatasetSpec, split: TimeSplit) -> TimeBounds:
     """Where a split by time divides the log; by fractions, after a pass over the used domains' times."""
     if split.days is not None:
         return day_bounds(split)
     times = []
-    for batch in reader.batches([spec.roles.domain, spec.roles.time.column]):
+    for batch in rows.batches([spec.roles.domain, spec.roles.time.column], rows.ledger()):
         in_use = pc.is_in(batch.column(0).cast(pa.string()), value_set=pa.array(spec.domains))
         times.append(batch.column(1).filter(in_use).to_numpy())
     return fraction_bounds(np.concatenate([np.empty(0, np.int64), *times]), split.fractions)

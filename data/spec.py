@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Layout = Literal["kuairand", "csv", "parquet"]
+Layout = Literal["kuairand", "aliccp", "csv", "parquet", "tfrecord"]
 FeatureKind = Literal["categorical", "numeric"]
 Side = Literal["user", "item", "context"]
 NumericTransform = Literal["quantile", "log1p", "standardize"]
@@ -194,12 +194,25 @@ class Files(StrictModel):
     item_features: str | None = None
 
 
+class Quarantine(StrictModel):
+    """What becomes of the log's wrong rows: malformed ones, and those with a value that is wrong or missing.
+
+    Attributes:
+      max_share: The share of the log's rows that may be wrong. By default none: the first wrong row stops the run
+        before any component. Above 0, wrong rows are set aside in a Parquet file with file, line, column, reason and
+        value, and counted; a larger share stops the run.
+    """
+
+    max_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
 class DatasetSpec(StrictModel):
     """Everything the project knows about a log.
 
     Attributes:
       name: Short name of the dataset.
-      layout: `kuairand` (raw files joined), `csv` or `parquet` (one wide table).
+      layout: `kuairand` or `aliccp` (raw files joined), or one wide table: `csv` (plain, .gz or .zst), `parquet` (in
+        partition folders or not) or `tfrecord` (of tf.Examples).
       files: Files below the data folder.
       roles: The columns with a meaning of their own.
       domains: The domains in use, as text, in the order of the model's towers. Other rows are left out.
@@ -207,6 +220,8 @@ class DatasetSpec(StrictModel):
       leaks: Columns that hold what happens after the impression; listing one as a feature is an error.
       min_count: Default low-frequency threshold, as in Crocodile's §4.1: rarer values fall to the default id.
       split: How rows are divided into train, validation and test.
+      quarantine: What becomes of wrong rows.
+      drop_repeats: Whether a row with the user, the item and the time of an earlier one is left out, and counted.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_\-]+$")]
@@ -218,6 +233,8 @@ class DatasetSpec(StrictModel):
     leaks: Annotated[tuple[str, ...], Field(strict=False)] = ()
     min_count: Annotated[int, Field(ge=1)] = 10
     split: Annotated[TimeSplit | HashSplit, Field(discriminator="method")] = TimeSplit()
+    quarantine: Quarantine = Quarantine()
+    drop_repeats: bool = False
 
     @field_validator("split", mode="before")
     @classmethod

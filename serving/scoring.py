@@ -16,7 +16,7 @@ from serving.columns import ColumnError, Columns, feature_types
 from serving.errors import ServingError
 from serving.scoring_input import FORMATS, RowSource, ScoringBatch, format_of, open_source
 from serving.scoring_output import check_output, output_schema, score_writer
-from serving.tfrecords import TFRecordError
+from data.tfrecords import TFRecordError
 
 
 class ScoringError(Exception):

@@ -13,7 +13,7 @@ import pyarrow.parquet
 from serving.columns import ColumnError, Columns, require
 from serving.examples import encode_examples
 from serving.protos import Example
-from serving.tfrecords import read_records
+from data.tfrecords import read_records
 
 # Rows read at once: enough to encode them cheaply, few enough to hold.
 _PARQUET_ROWS = 16_384

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data.readers.aliccp import AliCcpReader
 from data.readers.base import LogReader
 from data.readers.csv import CsvReader
 from data.readers.kuairand import KuaiRandReader
 from data.readers.parquet import ParquetReader
+from data.readers.tfrecord import TFRecordReader
 from data.spec import DatasetSpec, Layout
 
 READERS: dict[Layout, type[LogReader]] = {
     "kuairand": KuaiRandReader,
+    "aliccp": AliCcpReader,
     "csv": CsvReader,
     "parquet": ParquetReader,
+    "tfrecord": TFRecordReader,
 }
 
 __all__ = ["READERS", "LogReader", "open_reader"]

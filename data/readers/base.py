@@ -13,13 +13,15 @@ from data.errors import InputError
 from data.readers.column import Column, choose_columns
 from data.readers.feature_table import FeatureTable
 from data.readers.raw_file import RawFile, missing_column
+from data.readers.screening import screen
+from data.row_ledger import RowLedger
 from data.spec import DatasetSpec
 
 
 class LogReader(abc.ABC):
     """Reads the log of one dataset as the joined log of docs/architecture.md.
 
-    Every row of the log is yielded: what to leave out is decided in `data/ingest.py`.
+    Every right row of the log is yielded: what to leave out is decided in `data/ingest.py`.
 
     Attributes:
       log_patterns: The layout's own names of the log files.
@@ -44,24 +46,31 @@ class LogReader(abc.ABC):
         self._block_size = block_size or self.block_size
         self._patterns = spec.files.log or self.log_patterns
         self.root = self._find_root(data_dir)
-        self.log_files = self._matches(self._patterns)
+        # Of the layout's own names, some will do; of those that a config gives, every one must be there.
+        present = [pattern for pattern in self._patterns if any(self.root.glob(pattern))]
+        self.log_files = self._matches(spec.files.log or present)
 
     def files(self) -> tuple[Path, ...]:
         """All input files, in a stable order."""
         return self.log_files
 
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, columns: Sequence[str] | None = None, ledger: RowLedger | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """The joined log, in the order of the log.
 
         Args:
           columns: Names of the columns to read, in this order; by default all of the joined log's.
+          ledger: Takes note of all rows and, where it is tolerant, takes the log's wrong rows, which are then not
+            yielded. A wrong row of a feature file is always an error: it stands for many rows of the log.
 
         Yields:
           Record batches of `schema(columns)`.
 
         Raises:
-          InputError: a column is missing or a value is wrong, with its place.
+          InputError: a column is missing, or a value is wrong and the ledger does not take it.
         """
+        ledger = RowLedger() if ledger is None else ledger
         chosen = choose_columns(self.spec, columns)
         schema = self.schema(columns)
         logs = [self._open(path) for path in self.log_files]
@@ -69,8 +78,14 @@ class LogReader(abc.ABC):
         joined = [table.key for table in tables]
         for log in logs:
             own = list(dict.fromkeys([c for c in chosen if c.name in log.header] + joined))
-            for block in log.blocks([column.name for column in own]):
-                arrays = block.parse(own)
+            for block in log.blocks([column.name for column in own], ledger.tolerant):
+                ledger.rows += block.num_rows
+                ledger.dropped.update(block.dropped)
+                if ledger.tolerant:
+                    arrays, wrong = screen(block, own)
+                    ledger.quarantine(wrong)
+                else:
+                    arrays = block.parse(own)
                 for table in tables:
                     arrays.update(table.look_up(arrays[table.key.name]))
                 yield pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)

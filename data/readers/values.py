@@ -37,10 +37,12 @@ class Parsed:
     Attributes:
       values: Array of the column's Arrow type; null where the value is missing or wrong.
       bad: Bool [N], the rows whose value is wrong; None when there are none.
+      absent: Bool [N], those of the bad rows that have no value where there must be one; None when there are none.
     """
 
     values: pa.Array
     bad: Mask | None
+    absent: Mask | None = None
 
 
 class UnreadableType(TypeError):
@@ -75,7 +77,9 @@ def parse_column(raw: pa.Array, column: Column) -> Parsed:
     if not column.required or parsed.values.null_count == 0:
         return parsed
     empty = _mask(pc.is_null(parsed.values))
-    return Parsed(parsed.values, empty if parsed.bad is None else empty | parsed.bad)
+    if parsed.bad is None:
+        return Parsed(parsed.values, empty, empty)
+    return Parsed(parsed.values, empty | parsed.bad, empty & ~parsed.bad)
 
 
 def _parse_string(raw: pa.Array, column: Column) -> Parsed:

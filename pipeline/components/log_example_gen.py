@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,15 @@ from tqdm import tqdm
 
 from data.fingerprint import fingerprint
 from data.ingest import IngestionCounts, split_batches
+from data.quarantine import QuarantineFile
 from data.readers import open_reader
+from data.row_ledger import TakeWrongRows
 from data.spec import SPLITS, DatasetSpec
 from pipeline.example_encoding import ExampleEncoder
 from pipeline.source_fingerprint import source_fingerprint
 
 ROWS_PER_SHARD = 1_000_000
+QUARANTINE = "quarantine.parquet"
 
 
 class LogExampleGenSpec(component_spec.ComponentSpec):
@@ -75,6 +81,9 @@ class LogExampleGenExecutor(base_executor.BaseExecutor):
     ) -> None:
         """Writes `Split-train`, `Split-validation` and `Split-test` as uncompressed TFRecords of tf.Examples.
 
+        Where the spec has a quarantine, the wrong rows lie beside them in `quarantine.parquet`. The artifact's custom
+        properties say where every row went.
+
         Raises:
           data.errors.InputError: If the log is not what the dataset spec says.
           RuntimeError: If the rows written are not the rows read less those left out.
@@ -88,8 +97,11 @@ class LogExampleGenExecutor(base_executor.BaseExecutor):
         counts = IngestionCounts()
         written = 0
         try:
-            with tqdm(desc="LogExampleGen", unit=" rows", unit_scale=True, disable=None) as progress:
-                for split, batch in split_batches(reader, spec, counts):
+            with (
+                _quarantine(spec, examples.uri) as take_wrong_rows,
+                tqdm(desc="LogExampleGen", unit=" rows", unit_scale=True, disable=None) as progress,
+            ):
+                for split, batch in split_batches(reader, spec, counts, take_wrong_rows):
                     writers[split].write(encoder.encode(batch))
                     written += batch.num_rows
                     progress.update(batch.num_rows)
@@ -98,8 +110,34 @@ class LogExampleGenExecutor(base_executor.BaseExecutor):
                 writer.close()
         if written != counts.kept.total():
             raise RuntimeError(f"{written} rows were written, but {counts.kept.total()} were kept")
-        examples.set_int_custom_property("rows_in", counts.rows)
-        examples.set_int_custom_property("rows_kept", counts.kept.total())
+        for name, number in _properties(counts).items():
+            examples.set_int_custom_property(name, number)
+
+
+@contextlib.contextmanager
+def _quarantine(spec: DatasetSpec, uri: str) -> Iterator[TakeWrongRows | None]:
+    """Takes the wrong rows; their file, written on this machine, is put in the artifact's folder at the end."""
+    if not spec.quarantine.max_share:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / QUARANTINE
+        with QuarantineFile(path) as file:
+            yield file.write
+        tf.io.gfile.copy(str(path), os.path.join(uri, QUARANTINE))
+
+
+def _properties(counts: IngestionCounts) -> dict[str, int]:
+    """Where every row went, as an artifact's properties."""
+    return {
+        "rows_in": counts.rows,
+        "rows_kept": counts.kept.total(),
+        "rows_of_other_domains": counts.other_domains.total(),
+        "rows_of_other_periods": counts.other_periods,
+        "rows_quarantined": counts.quarantined.total(),
+        **{f"rows_quarantined_{reason}": number for reason, number in counts.quarantined.items()},
+        **{f"rows_dropped_{reason.replace(' ', '_')}": number for reason, number in counts.dropped.items()},
+    }
 
 
 class LogExampleGen(base_component.BaseComponent):

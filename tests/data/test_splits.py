@@ -172,7 +172,7 @@ def test_rows_of_other_periods_are_counted(tmp_path: Path) -> None:
 
 def test_lost_rows_are_noticed() -> None:
     counts = IngestionCounts(rows=5, kept=Counter({("train", "0"): 3}), other_periods=1)
-    with pytest.raises(RuntimeError, match="5 rows were read, but 3 kept and 1 left out"):
+    with pytest.raises(RuntimeError, match="5 rows were read, but 3 kept, 0 quarantined, 0 dropped and 1 left out"):
         counts.verify()
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from serving.tfrecords import TFRecordError, read_records
+from data.tfrecords import TFRecordError, read_records
 
 RECORDS = [b"first", b"", b"x" * 100_000, b"last"]
 
