@@ -37,13 +37,26 @@ class CovLossConfig(StrictModel):
     include_self: bool = False
 
 
+class PleConfig(StrictModel):
+    """The experts of PLE and ME-PLE that `num_sets`, the number of their shared experts, does not give.
+
+    Attributes:
+      domain_experts: Experts that each domain has for itself.
+      levels: Extraction levels, one on the other; 1 is CGC.
+    """
+
+    domain_experts: Width = 1
+    levels: Width = 1
+
+
 class ModelConfig(StrictModel):
     """Which model, and its sizes.
 
     Attributes:
       name: The model's name in the registry (`models.zoo.MODELS`).
       embedding_dim: Width d_e of one field's embedding in one set.
-      num_sets: Number M of embedding sets, and of experts: set p feeds expert p only.
+      num_sets: Number M of embedding sets, and of experts: set p feeds expert p only. In `mmoe` and `ple`, where one
+        embedding set feeds all, number of shared experts alone.
       expert_units: Widths of an expert's layers, from the first to its output; the last is the paper's d.
       cross_layers: DCN-v2 cross layers ahead of every expert (products of fields); 0 for none, as in the tables.
       cross_projection_dim: Rank of a cross layer's matrix; full when not given.
@@ -60,6 +73,7 @@ class ModelConfig(StrictModel):
         batch's rows); only ids that occur in the batch are pulled to 0.
       embedding_stddev: Standard deviation of the normal distribution that embeddings start from. Small, so
         that an id seen a few times only adds little noise.
+      ple: The experts of `ple` and `me_ple`.
     """
 
     name: Annotated[str, Field(min_length=1)] = "crocodile"
@@ -76,6 +90,7 @@ class ModelConfig(StrictModel):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     embedding_l2: NotNegative = 0.0
     embedding_stddev: Positive = 0.01
+    ple: PleConfig = PleConfig()
 
 
 class TrainingConfig(StrictModel):
