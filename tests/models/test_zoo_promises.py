@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
+from models.export import model_weights
 from models.features import FeatureLayout
 from models.metrics.auc import auc
 from models.zoo import build_model
@@ -106,6 +107,23 @@ class TestEveryModel:
         assert rows == 9
         assert tuple(result.gate_weights.shape) in {(experts, 9, 1), (experts, 9, width)}
         np.testing.assert_allclose(tf.reduce_sum(result.gate_weights, axis=0), 1, rtol=1e-5)
+
+    def test_saved_model_answers_alike_for_any_batch(self, case, tmp_path):
+        model = shaken(case)
+        signature = {
+            "ids": tf.TensorSpec([None, 3], tf.int64, name="ids"),
+            "values": tf.TensorSpec([None, 2], tf.float32, name="values"),
+            "domain": tf.TensorSpec([None], tf.int64, name="domain"),
+        }
+        module = tf.Module()
+        module.model_weights = model_weights(model)
+        score = tf.function(lambda inputs: {"probability": model(inputs)}, input_signature=[signature], autograph=False)
+        tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": score})
+        served = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
+        assert served.structured_outputs["probability"].shape.as_list() == [None]
+        for domain in (MIXED, [1], [2, 2], [UNKNOWN, 0], []):
+            inputs = batch(domain)
+            np.testing.assert_allclose(served(**tensors(inputs))["probability"], predict(model, inputs), rtol=1e-4)
 
     def test_config_round_trip(self, case):
         model = build_model(small_config(**CASES[case]), LAYOUT, seed=5)
