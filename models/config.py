@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from data.spec import StrictModel
 
 CovNormalization = Literal["sum", "batch_mean"]
 DomainWeighting = Literal["domain_mean", "row_mean"]
+ExpertLossName = Literal["cov", "dot", "cos", "dcorr", "ole", "importance", "trans5", "none"]
 GateKind = Literal["element_wise", "vector_wise"]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -37,13 +38,47 @@ class CovLossConfig(StrictModel):
     include_self: bool = False
 
 
+class ExpertLossConfig(StrictModel):
+    """Which loss works on the experts in training (Crocodile's table 4). CovLoss has its settings in `cov_loss`.
+
+    Attributes:
+      name: `cov`; `dot`, `cos`, `dcorr` or `ole`, which push experts apart in other ways; `importance`, which balances
+        the gates; `trans5`, which ties experts together; `none`.
+      alpha: Weight of the loss in the total loss, 0.1 when not given. Not for `cov`, whose weight is `cov_loss.alpha`.
+    """
+
+    name: ExpertLossName = "cov"
+    alpha: NotNegative | None = None
+
+    @model_validator(mode="after")
+    def _alpha_has_a_loss(self) -> ExpertLossConfig:
+        if self.alpha is not None and self.name == "cov":
+            raise ValueError("CovLoss is weighted by `model.cov_loss.alpha`, not by `model.expert_loss.alpha`")
+        if self.alpha is not None and self.name == "none":
+            raise ValueError("`alpha` has no loss to weigh where `name` is `none`")
+        return self
+
+
+class PleConfig(StrictModel):
+    """The experts of PLE and ME-PLE that `num_sets`, the number of their shared experts, does not give.
+
+    Attributes:
+      domain_experts: Experts that each domain has for itself.
+      levels: Extraction levels, one on the other; 1 is CGC.
+    """
+
+    domain_experts: Width = 1
+    levels: Width = 1
+
+
 class ModelConfig(StrictModel):
     """Which model, and its sizes.
 
     Attributes:
       name: The model's name in the registry (`models.zoo.MODELS`).
       embedding_dim: Width d_e of one field's embedding in one set.
-      num_sets: Number M of embedding sets, and of experts: set p feeds expert p only.
+      num_sets: Number M of embedding sets, and of experts: set p feeds expert p only. In `mmoe` and `ple`, where one
+        embedding set feeds all, number of shared experts alone.
       expert_units: Widths of an expert's layers, from the first to its output; the last is the paper's d.
       cross_layers: DCN-v2 cross layers ahead of every expert (products of fields); 0 for none, as in the tables.
       cross_projection_dim: Rank of a cross layer's matrix; full when not given.
@@ -52,7 +87,7 @@ class ModelConfig(StrictModel):
         gates.
       gate: `element_wise` (PeG: one weight per expert and output element) or `vector_wise` (PG: one per
         expert).
-      cov_loss: The covariance loss between experts.
+      cov_loss: The covariance loss between experts; in effect where `expert_loss.name` is `cov`.
       domain_weighting: `domain_mean` (eq. 8: every domain of the batch weighs the same, whatever its size) or
         `row_mean` (every row weighs the same).
       dropout: Share of units dropped after every hidden layer of experts and towers, in training only.
@@ -60,6 +95,8 @@ class ModelConfig(StrictModel):
         batch's rows); only ids that occur in the batch are pulled to 0.
       embedding_stddev: Standard deviation of the normal distribution that embeddings start from. Small, so
         that an id seen a few times only adds little noise.
+      ple: The experts of `ple` and `me_ple`.
+      expert_loss: The loss between experts, by name.
     """
 
     name: Annotated[str, Field(min_length=1)] = "crocodile"
@@ -76,6 +113,15 @@ class ModelConfig(StrictModel):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     embedding_l2: NotNegative = 0.0
     embedding_stddev: Positive = 0.01
+    ple: PleConfig = PleConfig()
+    expert_loss: ExpertLossConfig = ExpertLossConfig()
+
+    @property
+    def expert_loss_alpha(self) -> float:
+        """Weight of the loss between experts in the total loss."""
+        if self.expert_loss.name == "cov":
+            return self.cov_loss.alpha
+        return 0.1 if self.expert_loss.alpha is None else self.expert_loss.alpha
 
 
 class TrainingConfig(StrictModel):

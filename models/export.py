@@ -88,9 +88,11 @@ class ServingModule(tf.Module):
 
 
 def model_weights(model: keras.Model) -> list[tf.Variable]:
-    """The variables that scores depend on: all but those of metrics."""
-    of_metrics = {variable.ref() for metric in model.metrics for variable in metric.variables}
-    return [variable for variable in model.variables if variable.ref() not in of_metrics]
+    """The variables that scores depend on: all but those of metrics and of the loss between experts."""
+    of_training = {variable.ref() for metric in model.metrics for variable in metric.variables}
+    loss = getattr(model, "expert_loss", None)
+    of_training |= {variable.ref() for variable in ([] if loss is None else loss.variables)}
+    return [variable for variable in model.variables if variable.ref() not in of_training]
 
 
 class _Untracked:

@@ -15,7 +15,7 @@ from pipeline.config_reference import render
 from serving.client import PredictClient
 from tests.conftest import ROOT, DemoRun, crocodile
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -100,17 +100,19 @@ def for_each_domain(
     x: tf.Tensor,
     rows_per_domain: tf.Tensor,
     num_domains: int,
+    axis: int = 0,
 ) -> tf.Tensor:
     """Applies each domain's own function to its own rows.
 
     Args:
-      function: Takes a domain and its rows [n_s, ...], and returns [n_s, ...].
-      x: [N', ...], rows sorted by domain.
+      function: Takes a domain and its rows, n_s of them along `axis`, and returns as many along `axis`.
+      x: A tensor with the N' rows, sorted by domain, along `axis`.
       rows_per_domain: int32 [S].
       num_domains: Number S of domains.
+      axis: Axis of the rows: 0 for [N', ...], 1 for set-major [M, N', ...].
 
     Returns:
-      [N', ...], the results in the order of `x`.
+      The results, N' along `axis`, in the order of `x`.
     """
-    slices = tf.split(x, rows_per_domain, num=num_domains)
-    return tf.concat([function(domain, rows) for domain, rows in enumerate(slices)], axis=0)
+    slices = tf.split(x, rows_per_domain, axis=axis, num=num_domains)
+    return tf.concat([function(domain, rows) for domain, rows in enumerate(slices)], axis=axis)

@@ -1,4 +1,4 @@
-"""Experts: M MLPs of one shape, each on its own input, as batched matrix products."""
+"""Experts: M MLPs of one shape, each on its own input or all on one, as batched matrix products."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.layers.stacked_uniform import StackedUniform
 
 @keras.utils.register_keras_serializable("crocodile")
 class ExpertStack(keras.layers.Layer):
-    """M experts, expert p on block p of the input (Crocodile eq. 5).
+    """M experts, expert p on block p of the input (Crocodile eq. 5), or all on one block (MMoE, PLE).
 
         O^(p) = relu(... relu(e^(p) W_1^(p) + b_1^(p)) ... W_L^(p) + b_L^(p))
 
@@ -28,7 +28,7 @@ class ExpertStack(keras.layers.Layer):
       seed: int. Decides the initial kernels (He uniform; biases start from 0) and dropout. Defaults to 0.
 
     Input:
-      float32 [M, N, inputs].
+      float32 [M, N, inputs], or [1, N, inputs] for an input that all experts share.
 
     Output:
       float32 [M, N, d], none negative.
@@ -51,9 +51,9 @@ class ExpertStack(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         """Makes kernels [M, in, out] and biases [M, 1, out], one of each a layer."""
-        if input_shape[0] != self.num_experts:
+        if input_shape[0] not in (1, self.num_experts):
             raise ValueError(
-                f"The input should be [{self.num_experts}, N, inputs], one block an expert. "
+                f"The input should be [{self.num_experts}, N, inputs], one block an expert, or [1, N, inputs]. "
                 f"Received: shape={input_shape}"
             )
         self.kernels, self.biases = [], []

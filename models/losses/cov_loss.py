@@ -7,7 +7,8 @@ from typing import Any, get_args
 import tensorflow as tf
 import tf_keras as keras
 
-from models.config import CovNormalization
+from models.config import CovNormalization, ModelConfig
+from models.losses.expert_loss import ExpertLoss, register_expert_loss
 
 
 def cov_loss(
@@ -65,9 +66,10 @@ def _draw_rows(expert_outputs: tf.Tensor, num_samples: int, seed: int | None) ->
     return tf.gather(expert_outputs, drawn, axis=1)
 
 
+@register_expert_loss("cov")
 @keras.utils.register_keras_serializable("crocodile")
-class CovLoss(keras.layers.Layer):
-    """`cov_loss` with its options. A layer and not a Keras loss, as it compares no prediction with a label.
+class CovLoss(ExpertLoss):
+    """`cov_loss` with its options.
 
     Args:
       normalization: `sum` or `batch_mean`. Defaults to `sum`.
@@ -102,6 +104,12 @@ class CovLoss(keras.layers.Layer):
         self.include_self = include_self
         self.num_samples = num_samples
         self.seed = seed
+
+    @classmethod
+    def from_model_config(cls, config: ModelConfig, seed: int) -> CovLoss:
+        """The loss with the settings of `config.cov_loss`."""
+        cov = config.cov_loss
+        return cls(cov.normalization, cov.include_self, cov.num_samples, seed=seed, name="cov_loss")
 
     def call(self, expert_outputs: tf.Tensor) -> tf.Tensor:
         """Computes the loss."""

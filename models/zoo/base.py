@@ -13,7 +13,7 @@ import tf_keras as keras
 from models.config import ModelConfig
 from models.features import FeatureLayout
 from models.layers.domain_routing import DomainRouting, route_rows
-from models.losses.cov_loss import CovLoss
+from models.losses import build_expert_loss
 from models.losses.domain_loss import domain_row_weights
 
 Inputs = Mapping[str, tf.Tensor]
@@ -61,7 +61,8 @@ class MultiDomainModel(tfrs.Model):
     of them, and is not learned from.
 
     Training reports, as means over an epoch weighted by rows: `loss`, all that is minimised; `loss/click`;
-    `loss/cov`, CovLoss before its weight alpha; `loss/regularization`. Validation reports `loss` and
+    `loss/cov`, CovLoss before its weight alpha, or under its own name the loss that takes its place
+    (`config.expert_loss`; nothing for `none`); `loss/regularization`. Validation reports `loss` and
     `loss/click`, which are equal there.
 
     Args:
@@ -75,14 +76,13 @@ class MultiDomainModel(tfrs.Model):
         self.config = config
         self.layout = layout
         self.seed = seed
-        cov = config.cov_loss
         self.click_task = tfrs.tasks.Ranking(
             keras.losses.BinaryCrossentropy(from_logits=True, reduction=keras.losses.Reduction.SUM)
         )
-        self.cov_loss = CovLoss(cov.normalization, cov.include_self, cov.num_samples, seed=seed, name="cov_loss")
+        self.expert_loss = build_expert_loss(config, seed)
         self.total_mean = keras.metrics.Mean("loss")
         self.click_mean = keras.metrics.Mean("loss/click")
-        self.cov_mean = keras.metrics.Mean("loss/cov")
+        self.expert_mean = keras.metrics.Mean(f"loss/{config.expert_loss.name}")
         self.regularization_mean = keras.metrics.Mean("loss/regularization")
 
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
@@ -115,7 +115,9 @@ class MultiDomainModel(tfrs.Model):
         return tf.sigmoid(self.forward(inputs, training).logits)
 
     def compute_loss(self, inputs: tuple[Inputs, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Eq. 8: the click loss and, in training, alpha times CovLoss. Regularisation is in `self.losses`.
+        """Eq. 8: the click loss and, in training, alpha times the loss between experts.
+
+        Regularisation is in `self.losses`.
 
         Args:
           inputs: The model's inputs and labels, 0 or 1, [N].
@@ -136,17 +138,18 @@ class MultiDomainModel(tfrs.Model):
             sample_weight=routing.dispatch(weights),
             compute_metrics=False,
         )
-        alpha = self.config.cov_loss.alpha
-        cov = tf.zeros([])
-        if training and alpha and result.expert_outputs is not None:
-            cov = self.cov_loss(tf.cast(result.expert_outputs, tf.float32))
-        loss = click + alpha * cov
+        alpha = self.config.expert_loss_alpha
+        between_experts = tf.zeros([])
+        if training and alpha and self.expert_loss is not None:
+            x = self.expert_loss.input_from(result)
+            between_experts = between_experts if x is None else self.expert_loss(tf.cast(x, tf.float32))
+        loss = click + alpha * between_experts
 
         rows = tf.reduce_sum(tf.cast(routing.known, tf.float32))
         regularization = tf.add_n([tf.zeros([]), *self.losses]) if training else tf.zeros([])
         self.total_mean.update_state(loss + regularization, rows)
         self.click_mean.update_state(click, rows)
-        self.cov_mean.update_state(cov, rows)
+        self.expert_mean.update_state(between_experts, rows)
         self.regularization_mean.update_state(regularization, rows)
         return loss
 
@@ -156,7 +159,8 @@ class MultiDomainModel(tfrs.Model):
     def train_step(self, inputs: tuple[Inputs, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One of tensorflow-recommenders' steps; returns the terms of the loss, means over the epoch."""
         super().train_step(inputs)
-        means = (self.total_mean, self.click_mean, self.cov_mean, self.regularization_mean)
+        means = [self.total_mean, self.click_mean, self.regularization_mean]
+        means += [] if self.expert_loss is None else [self.expert_mean]
         return {mean.name: mean.result() for mean in means}
 
     @tf.autograph.experimental.do_not_convert
@@ -171,11 +175,13 @@ class MultiDomainModel(tfrs.Model):
         return [table for layer in self.submodules for table in getattr(layer, "tables", ())]
 
     def make_weights(self) -> None:
-        """Makes all weights, by scoring one row of default ids."""
+        """Makes all weights, by scoring one row of default ids; those of the loss between experts, too."""
         row = {"ids": tf.zeros([1, self.layout.num_id_fields], tf.int64), "domain": tf.zeros([1], tf.int64)}
         if self.layout.num_value_fields:
             row["values"] = tf.zeros([1, self.layout.num_value_fields])
         self(row)
+        if self.expert_loss is not None:
+            self.expert_loss.build_for(self.forward(row), self.config)
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` needs for an equal model."""
