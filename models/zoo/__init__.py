@@ -2,6 +2,7 @@
 
 from models.zoo import crocodile as _crocodile  # noqa: F401  (registers its model)
 from models.zoo import sdem as _sdem  # noqa: F401
+from models.zoo import star as _star  # noqa: F401
 from models.zoo.base import ForwardPass, MultiDomainModel, RoutedBatch
 from models.zoo.registry import MODELS, build_model, register
 
