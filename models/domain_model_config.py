@@ -11,6 +11,19 @@ from data.spec import StrictModel
 Width = Annotated[int, Field(ge=1)]
 
 
+class PepNetConfig(StrictModel):
+    """What PEPNet and EPNet have besides their towers, whose widths are `expert_units`, then `tower_units`.
+
+    Attributes:
+      gate_units: Width of a gate's hidden layer.
+      prior_fields: Categorical fields that steer PEPNet's tower gates, besides the user and the item: the author of
+        the item, in its paper.
+    """
+
+    gate_units: Width = 64
+    prior_fields: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+
 class StarConfig(StrictModel):
     """What STAR has besides its star-shaped layers, whose widths are `expert_units`, then `tower_units`.
 

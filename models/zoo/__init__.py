@@ -1,6 +1,8 @@
 """The zoo: one file a model, all on the contract of `base.py`, known by name."""
 
 from models.zoo import crocodile as _crocodile  # noqa: F401  (registers its model)
+from models.zoo import epnet as _epnet  # noqa: F401
+from models.zoo import pepnet as _pepnet  # noqa: F401
 from models.zoo import sdem as _sdem  # noqa: F401
 from models.zoo import star as _star  # noqa: F401
 from models.zoo.base import ForwardPass, MultiDomainModel, RoutedBatch
