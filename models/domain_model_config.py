@@ -11,6 +11,16 @@ from data.spec import StrictModel
 Width = Annotated[int, Field(ge=1)]
 
 
+class HiNetConfig(StrictModel):
+    """What HiNet has besides: its experts, the shared one and each domain's, are made of sub-experts.
+
+    Attributes:
+      sub_experts: Number K of sub-experts in every expert; `expert_units` are the widths of each.
+    """
+
+    sub_experts: Width = 2
+
+
 class PepNetConfig(StrictModel):
     """What PEPNet and EPNet have besides their towers, whose widths are `expert_units`, then `tower_units`.
 

@@ -2,6 +2,7 @@
 
 from models.zoo import crocodile as _crocodile  # noqa: F401  (registers its model)
 from models.zoo import epnet as _epnet  # noqa: F401
+from models.zoo import hinet as _hinet  # noqa: F401
 from models.zoo import pepnet as _pepnet  # noqa: F401
 from models.zoo import sdem as _sdem  # noqa: F401
 from models.zoo import star as _star  # noqa: F401
