@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from data.spec import StrictModel
-from models.domain_model_config import HiNetConfig, PepNetConfig, StarConfig
+from models.domain_model_config import AdaSparseConfig, HiNetConfig, PepNetConfig, StarConfig
 
 CovNormalization = Literal["sum", "batch_mean"]
 DomainWeighting = Literal["domain_mean", "row_mean"]
@@ -51,6 +51,7 @@ class ModelConfig(StrictModel):
       tower_units: Widths of a tower's hidden layers; its logit comes on top. May be empty.
       prior_embedding_dim: Width of each of the three prior embeddings (user, item, domain) that steer the
         gates.
+      adasparse: What AdaSparse has besides.
       hinet: What HiNet has besides.
       pepnet: What PEPNet and EPNet have besides.
       star: What STAR has besides.
@@ -74,6 +75,7 @@ class ModelConfig(StrictModel):
     cross_projection_dim: Width | None = None
     tower_units: Annotated[tuple[Width, ...], Field(strict=False)] = (64,)
     prior_embedding_dim: Width = 16
+    adasparse: AdaSparseConfig = AdaSparseConfig()
     hinet: HiNetConfig = HiNetConfig()
     pepnet: PepNetConfig = PepNetConfig()
     star: StarConfig = StarConfig()

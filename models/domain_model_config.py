@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from data.spec import StrictModel
 
+PruningForm = Literal["binarization", "scaling", "fusion"]
+
 Width = Annotated[int, Field(ge=1)]
+
+
+class AdaSparseConfig(StrictModel):
+    """What AdaSparse has besides its MLP, whose widths are `expert_units`, then `tower_units`.
+
+    Attributes:
+      form: How a neuron is weighed: `binarization` (towards 0 or 1), `scaling` (0 to beta) or `fusion` (both).
+      beta: The largest weight that `scaling` and `fusion` give.
+      epsilon: A neuron whose weight is not above this is pruned: its weight is 0. Not used by `scaling`.
+      alpha: Steepness of `binarization` and `fusion` at the first training step.
+      alpha_max: Its steepness from step `alpha_steps` on; it grows linearly.
+      alpha_steps: Training steps after which it grows no more.
+    """
+
+    form: PruningForm = "fusion"
+    beta: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 2.0
+    epsilon: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    alpha_max: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0
+    alpha_steps: Annotated[int, Field(ge=1)] = 5000
 
 
 class HiNetConfig(StrictModel):

@@ -1,5 +1,6 @@
 """The zoo: one file a model, all on the contract of `base.py`, known by name."""
 
+from models.zoo import adasparse as _adasparse  # noqa: F401
 from models.zoo import crocodile as _crocodile  # noqa: F401  (registers its model)
 from models.zoo import epnet as _epnet  # noqa: F401
 from models.zoo import hinet as _hinet  # noqa: F401
