@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from data.spec import StrictModel
+from models.domain_model_config import AdaSparseConfig, HiNetConfig, PepNetConfig, StarConfig
 
 CovNormalization = Literal["sum", "batch_mean"]
 DomainWeighting = Literal["domain_mean", "row_mean"]
@@ -85,6 +86,10 @@ class ModelConfig(StrictModel):
       tower_units: Widths of a tower's hidden layers; its logit comes on top. May be empty.
       prior_embedding_dim: Width of each of the three prior embeddings (user, item, domain) that steer the
         gates.
+      adasparse: What AdaSparse has besides.
+      hinet: What HiNet has besides.
+      pepnet: What PEPNet and EPNet have besides.
+      star: What STAR has besides.
       gate: `element_wise` (PeG: one weight per expert and output element) or `vector_wise` (PG: one per
         expert).
       cov_loss: The covariance loss between experts; in effect where `expert_loss.name` is `cov`.
@@ -107,6 +112,10 @@ class ModelConfig(StrictModel):
     cross_projection_dim: Width | None = None
     tower_units: Annotated[tuple[Width, ...], Field(strict=False)] = (64,)
     prior_embedding_dim: Width = 16
+    adasparse: AdaSparseConfig = AdaSparseConfig()
+    hinet: HiNetConfig = HiNetConfig()
+    pepnet: PepNetConfig = PepNetConfig()
+    star: StarConfig = StarConfig()
     gate: GateKind = "element_wise"
     cov_loss: CovLossConfig = CovLossConfig()
     domain_weighting: DomainWeighting = "domain_mean"

@@ -27,12 +27,15 @@ class RoutedBatch(NamedTuple):
       values: float32 [N, G]; None without numeric fields.
       domain: int32 [N], ascending, 0 ... S - 1.
       rows_per_domain: int32 [S].
+      known: bool [N]. Whether the domain is the row's own. A row of an unknown domain stands here once for every
+        domain, and must not be learned from: whatever a model counts in training leaves it out.
     """
 
     ids: tf.Tensor
     values: tf.Tensor | None
     domain: tf.Tensor
     rows_per_domain: tf.Tensor
+    known: tf.Tensor
 
 
 class ForwardPass(NamedTuple):
@@ -218,6 +221,7 @@ class MultiDomainModel(tfrs.Model):
             None if values is None else routing.dispatch(values),
             routing.domain,
             routing.rows_per_domain,
+            routing.dispatch(routing.known),
         )
 
     @staticmethod

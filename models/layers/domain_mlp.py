@@ -1,0 +1,85 @@
+"""Domain-specific experts: one MLP a domain, each on its own domain's rows only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from models.layers.domain_routing import for_each_domain
+from models.layers.stacked_uniform import StackedUniform
+
+
+@keras.utils.register_keras_serializable("crocodile")
+class DomainMlp(keras.layers.Layer):
+    """S experts of one shape, of which a row passes its own domain's.
+
+        O_k = relu(... relu(e_k W_1^s + b_1^s) ... W_L^s + b_L^s),   s = the row's domain
+
+    Every layer ends in a ReLU, the output too, as in `ExpertStack`, whose experts see every row.
+
+    Args:
+      num_domains: int. S.
+      units: Sequence of ints. Widths of the layers; the last is the output's width d.
+      dropout: float. Share of units dropped after every layer but the last, in training. Defaults to 0.
+      seed: int. Decides the initial kernels (He uniform; biases start from 0) and dropout. Defaults to 0.
+
+    Inputs:
+      x: float32 [N, inputs], rows sorted by domain.
+      rows_per_domain: int32 [S].
+
+    Output:
+      float32 [N, d], none negative.
+    """
+
+    def __init__(
+        self, num_domains: int, units: Sequence[int], dropout: float = 0.0, seed: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if num_domains < 1:
+            raise ValueError(f"`num_domains` should be at least 1. Received: `num_domains`={num_domains}")
+        if not units or min(units) < 1:
+            raise ValueError(f"`units` should be one positive width a layer. Received: `units`={units}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"`dropout` should be at least 0 and below 1. Received: `dropout`={dropout}")
+        self.num_domains = num_domains
+        self.units = tuple(units)
+        self.dropout = dropout
+        self.seed = seed
+
+    def build(self, input_shape: Any) -> None:
+        """Makes kernels [S, in, out] and biases [S, out], one of each a layer."""
+        self.kernels, self.biases = [], []
+        for i, (inputs, outputs) in enumerate(zip((input_shape[-1], *self.units), self.units, strict=False)):
+            kernel = (self.num_domains, inputs, outputs)
+            self.kernels.append(self.add_weight(f"kernel_{i}", kernel, initializer=StackedUniform(self.seed + i)))
+            self.biases.append(self.add_weight(f"bias_{i}", (self.num_domains, outputs), initializer="zeros"))
+        super().build(input_shape)
+
+    def call(self, x: tf.Tensor, rows_per_domain: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Runs every row through its own domain's expert."""
+        # Unstacked once: a slice a domain would have a gradient as large as all domains' weights, S times.
+        kernels = [tf.unstack(kernel) for kernel in self.kernels]
+        biases = [tf.unstack(bias) for bias in self.biases]
+        last = len(self.units) - 1
+
+        def expert(domain: int, rows: tf.Tensor) -> tf.Tensor:
+            for i in range(len(self.units)):
+                rows = tf.nn.relu(tf.matmul(rows, kernels[i][domain]) + biases[i][domain])
+                if training and self.dropout and i < last:
+                    rows = tf.nn.dropout(rows, self.dropout, seed=self.seed + i * self.num_domains + domain)
+            return rows
+
+        return for_each_domain(expert, x, rows_per_domain, self.num_domains)
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments that make an equal layer."""
+        return {
+            **super().get_config(),
+            "num_domains": self.num_domains,
+            "units": list(self.units),
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
