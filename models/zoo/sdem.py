@@ -9,8 +9,8 @@ import tf_keras as keras
 
 from models.config import ModelConfig
 from models.features import FeatureLayout
-from models.layers.domain_table import DomainTable
 from models.layers.domain_mlp import DomainMlp
+from models.layers.domain_table import DomainTable
 from models.layers.experts import ExpertStack
 from models.layers.multi_embedding import MultiEmbedding
 from models.layers.prior_gate import PriorGate
