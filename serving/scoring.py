@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
+from data.tfrecords import TFRecordError
 from serving.client import RAW_SIGNATURE, PredictClient
 from serving.columns import ColumnError, Columns, feature_types
 from serving.errors import ServingError
 from serving.scoring_input import FORMATS, RowSource, ScoringBatch, format_of, open_source
 from serving.scoring_output import check_output, output_schema, score_writer
-from data.tfrecords import TFRecordError
 
 
 class ScoringError(Exception):

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from data.tfrecords import read_records
 from serving.columns import ColumnError, Columns, require
 from serving.examples import encode_examples
 from serving.protos import Example
-from data.tfrecords import read_records
 
 # Rows read at once: enough to encode them cheaply, few enough to hold.
 _PARQUET_ROWS = 16_384
