@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.errors import InputError
@@ -52,13 +54,19 @@ class InputReport:
         return "; ".join(parts)
 
 
-def check_input(spec: DatasetSpec, data_dir: str | Path, take_wrong_rows: TakeWrongRows | None = None) -> InputReport:
+def check_input(
+    spec: DatasetSpec,
+    data_dir: str | Path,
+    take_wrong_rows: TakeWrongRows | None = None,
+    take_rows: Callable[[pa.RecordBatch], None] | None = None,
+) -> InputReport:
     """Reads every file and every row once.
 
     Args:
       spec: The dataset.
       data_dir: The folder with its files.
       take_wrong_rows: Given the rows that are quarantined, as batches of `data.quarantine.SCHEMA`.
+      take_rows: Given the rows that are kept, as batches of the joined log.
 
     Returns:
       What the log holds.
@@ -74,6 +82,8 @@ def check_input(spec: DatasetSpec, data_dir: str | Path, take_wrong_rows: TakeWr
     first_ms: int | None = None
     last_ms: int | None = None
     for _, batch in split_batches(reader, spec, counts, take_wrong_rows):
+        if take_rows is not None:
+            take_rows(batch)
         ends = pc.min_max(batch.column(batch.schema.get_field_index(spec.roles.time.column))).as_py()
         first_ms = ends["min"] if first_ms is None else min(first_ms, ends["min"])
         last_ms = ends["max"] if last_ms is None else max(last_ms, ends["max"])

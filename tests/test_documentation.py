@@ -55,7 +55,10 @@ def test_make_help_lists_what_can_be_made() -> None:
         assert re.search(rf"make {target}\b", shown), target
 
 
-@pytest.mark.parametrize("command", ["run", "evaluate", "serve", "score", "data generate"])
+COMMANDS = ["run", "evaluate", "serve", "score", "data generate", "data check", "data describe"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_examples(command: str) -> None:
     shown = crocodile(*command.split(), "--help").stdout
     assert "examples:" in shown
