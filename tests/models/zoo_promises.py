@@ -8,7 +8,11 @@ import tensorflow as tf
 from models.config import PleConfig
 from models.layers.domain_embedding import DomainEmbedding
 from models.layers.domain_experts import DomainExperts
+from models.layers.domain_indicator import DomainIndicator
+from models.layers.domain_mlp import DomainMlp
+from models.layers.personalized_towers import PersonalizedTowers
 from models.layers.prior_gate import PriorGate
+from models.layers.star_towers import StarTowers
 from models.layers.towers import DomainTowers
 from models.zoo import MODELS, MultiDomainModel
 from models.zoo.logistic_regression import LogisticRegression
@@ -52,6 +56,14 @@ def owners(model: MultiDomainModel) -> list[tuple[tf.Variable, np.ndarray]]:
         elif isinstance(layer, DomainEmbedding):
             rows = np.concatenate([np.repeat(every, size) for size in layer.vocabulary_sizes])
             found += [(layer.crossed.table, rows), (layer.value_vectors, every)]
+        elif isinstance(layer, DomainMlp):
+            found += [(variable, every) for variable in (*layer.kernels, *layer.biases)]
+        elif isinstance(layer, PersonalizedTowers):
+            found += [(layer.kernel, every), (layer.bias, every)]
+        elif isinstance(layer, StarTowers):
+            found += [(variable, every) for variable in (*layer.factors, *layer.domain_biases)]
+        elif isinstance(layer, DomainIndicator):
+            found.append((layer.table, every))
     if isinstance(model, LogisticRegression):
         found.append((model.bias, every))
     return found
