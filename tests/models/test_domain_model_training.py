@@ -46,7 +46,8 @@ def run(name: str, data: Data, folder: Path, **changes: object) -> tuple[MultiDo
     return model, result
 
 
-@pytest.mark.parametrize("name", ["adasparse", "epnet", "hinet", "pepnet", "sdem", "star"])
+# The two with something counted in training; every model learns rows by heart in test_zoo_promises.py.
+@pytest.mark.parametrize("name", ["adasparse", "star"])
 def test_learns_what_depends_on_the_domain(name: str, data: Data, tmp_path: Path) -> None:
     model, result = run(name, data, tmp_path, epochs=10, patience=6)
     # Noise keeps the best below 0.95; a model that cannot tell the domains apart stays at 0.5.
