@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import zoneinfo
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -263,6 +264,13 @@ class DatasetSpec(StrictModel):
         if roles.time.column in names:
             # In the joined log the column is the instant in milliseconds, whatever the file holds.
             raise ValueError(f"the time column {roles.time.column!r} cannot be a feature")
+        for raw in self.raw_inputs:
+            # The inputs of a SavedModel's signature are Python arguments.
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_./\-]*", raw.name) or raw.name == "self":
+                raise ValueError(
+                    f"column {raw.name!r} cannot be an input of a served model: expected a letter or digit, then "
+                    "letters, digits, and . _ - /; rename it in the log"
+                )
         forbidden = {self.roles.label, *self.leaks}
         for name in names:
             if name in forbidden:

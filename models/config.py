@@ -19,6 +19,26 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Width = Annotated[int, Field(ge=1)]
 
 
+# The zoo's names, said here too so that a config is checked without TensorFlow.
+MODEL_NAMES = (
+    "adasparse",
+    "crocodile",
+    "epnet",
+    "hinet",
+    "logistic_regression",
+    "logistic_regression_crossed",
+    "me_mmoe",
+    "me_ple",
+    "mmoe",
+    "pepnet",
+    "ple",
+    "sdem",
+    "shared_bottom",
+    "single_domain",
+    "star",
+)
+
+
 class CovLossConfig(StrictModel):
     """The covariance loss between experts (Crocodile eq. 7) and its weight in eq. 8.
 

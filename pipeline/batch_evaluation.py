@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from data.errors import InputError
 from data.ingest import split_batches
 from data.readers import open_reader
 from data.spec import Split
@@ -64,6 +65,8 @@ def evaluate(
             kept = pa.Table.from_batches([batch]).select(keys)
             tables.append(kept.append_column(PROBABILITY, pa.array(np.concatenate(scores), pa.float32())))
             progress.update(batch.num_rows)
+    if not tables:
+        raise InputError(f"{data_dir}: the {split} split of the config has no rows in this log")
     predictions = pa.concat_tables(tables)
     summary = per_domain(
         predictions[roles.label].to_numpy(),

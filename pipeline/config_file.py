@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +14,15 @@ from pydantic import BaseModel, ValidationError
 from pipeline.settings import RunConfig
 
 Key = tuple[str | int, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's numbers: `1e-3` is one, where PyYAML would read text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 class ConfigError(ValueError):
@@ -36,14 +46,14 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     if not path.is_file():
         raise ConfigError(f"{path}: no such config file")
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not readable as YAML: {error}") from error
     if not isinstance(root, yaml.MappingNode):
         raise ConfigError(f"{path}: expected a mapping of sections such as `dataset:`, found {_kind(root)}")
     lines: dict[Key, int] = {}
     _collect_lines(root, (), lines, path)
-    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     sources: dict[Key, str] = {}
     for override in overrides:
         _apply(values, override, sources)
@@ -80,7 +90,7 @@ def _apply(values: dict[str, Any], override: str, sources: dict[Key, str]) -> No
     if not separator or not name:
         raise ConfigError(f"--set {override}: expected key=value, such as training.epochs=3")
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override}: the value is not readable as YAML: {error}") from error
     parts: list[str | int] = []

@@ -124,7 +124,10 @@ def _standardized(raw: tf.SparseTensor, field: Feature) -> tf.Tensor:
     mean, variance = tft.mean(training_values), tft.var(training_values)
     values = _first_column(raw, float("nan"))
     known = _is_known(values, field)
-    standardized = (scale(values) - mean) * tf.math.rsqrt(tf.maximum(variance, 1e-12))
+    # A number that never varied in training says nothing: without this, any other value would be huge at serving.
+    varies = variance > 1e-9
+    factor = tf.cast(varies, tf.float32) * tf.math.rsqrt(tf.where(varies, variance, tf.ones_like(variance)))
+    standardized = (scale(values) - mean) * factor
     return tf.where(known, standardized, tf.zeros_like(standardized))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
@@ -102,7 +103,7 @@ class RunReport:
         console = Console(width=110, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
         console.print(self._domain_table())
         for reason in self.reasons:
-            console.print(f"not blessed: {reason}")
+            console.print(f"not blessed: {escape(reason)}")
         console.print(self._component_table(seconds))
         console.print(self._path_table(paths, trial))
         return console.export_text()
@@ -113,19 +114,30 @@ class RunReport:
         for name in ("rows", "users", "AUC", "gAUC", "log-loss"):
             table.add_column(name, justify="right")
         table.add_column("blessed")
-        records: dict[str, Summary] = {**self.metrics["domains"], "overall": self.metrics["overall"]}
-        for name, record in records.items():
+        domains: list[tuple[str, Summary]] = list(self.metrics["domains"].items())
+        for name, record in [*domains, ("overall", self.metrics["overall"])]:
+            is_total = record is self.metrics["overall"]
             table.add_row(
-                name,
+                escape(name),
                 f"{record['rows']:,}",
                 f"{record['users']:,}",
                 _number(record["auc"]),
                 _number(record["gauc"]),
                 _number(record["log_loss"]),
-                "no" if any(_concerns(reason, name) for reason in self.reasons) else "yes",
-                end_section=name == list(self.metrics["domains"])[-1],
+                self._verdict(name, is_total),
+                end_section=bool(domains) and record is domains[-1][1],
             )
         return table
+
+    def _verdict(self, name: str, is_total: bool) -> str:
+        """`yes` in every row of a blessed model; of another, `no` where a reason stands against it."""
+        if not self.reasons:
+            return "yes"
+        about_domains = tuple(f"domain {domain}:" for domain in self.metrics["domains"])
+        if is_total:
+            # A reason that names no domain is about the whole model.
+            return "no" if any(not reason.startswith(about_domains) for reason in self.reasons) else "-"
+        return "no" if any(reason.startswith(f"domain {name}:") for reason in self.reasons) else "-"
 
     def _component_table(self, seconds: float) -> Table:
         table = Table(title="Time of every component")
@@ -183,13 +195,6 @@ def anomalous_features(anomalies_uri: str) -> list[str]:
 def _serving_fault(blessing_uri: str) -> list[str]:
     path = Path(blessing_uri) / "INFRA_NOT_BLESSED"
     return [f"TensorFlow Serving could not serve it: {path.read_text(encoding='utf-8')}"] if path.exists() else []
-
-
-def _concerns(reason: str, name: str) -> bool:
-    """Whether a reason is about this row of the table; one that names no domain is about the whole model."""
-    return reason.startswith("overall" if name == "overall" else f"domain {name}:") or (
-        name == "overall" and not reason.startswith(("overall", "domain "))
-    )
 
 
 def _number(value: float | None) -> str:

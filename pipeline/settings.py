@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from data.spec import DatasetSpec, StrictModel
-from models.config import ModelConfig, TrainingConfig
+from models.config import MODEL_NAMES, ModelConfig, TrainingConfig
 
 
 class EvaluationConfig(StrictModel):
@@ -76,3 +76,9 @@ class RunConfig(StrictModel):
     evaluation: EvaluationConfig = EvaluationConfig()
     pipeline: PipelineConfig = PipelineConfig()
     serving: ServingConfig = ServingConfig()
+
+    @model_validator(mode="after")
+    def _known_model(self) -> RunConfig:
+        if self.model.name not in MODEL_NAMES:
+            raise ValueError(f"model.name: unknown model {self.model.name!r}; known are {', '.join(MODEL_NAMES)}")
+        return self

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from pipeline.components.serving_check import check_scores, read_examples
 from serving.client import PredictClient
@@ -30,7 +32,14 @@ class Trial:
     address: str
 
 
-def serve_and_score(model_base_path: Path, model_name: str, examples_uri: str, limit: int, scores_path: Path) -> Trial:
+def serve_and_score(
+    model_base_path: Path,
+    model_name: str,
+    examples_uri: str,
+    limit: int,
+    scores_path: Path,
+    keys: Sequence[str],
+) -> Trial:
     """Serves the newest version and scores rows of a split through a real client and server.
 
     Args:
@@ -38,7 +47,8 @@ def serve_and_score(model_base_path: Path, model_name: str, examples_uri: str, l
       model_name: Name of the model on the server.
       examples_uri: Folder of the split's raw examples.
       limit: How many rows.
-      scores_path: CSV file to write: the number of the row and its score.
+      scores_path: CSV file to write: the number of the row, its keys and its score.
+      keys: Raw features that say which row it is.
 
     Returns:
       What was done.
@@ -60,7 +70,20 @@ def serve_and_score(model_base_path: Path, model_name: str, examples_uri: str, l
     unfinished = scores_path.with_name(f".{scores_path.name}.unfinished")
     with unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["row", "score"])
-        writer.writerows((row, f"{score:.8g}") for row, score in enumerate(scores.tolist()))
+        writer.writerow(["row", *keys, "score"])
+        for row, (example, score) in enumerate(zip(examples, scores.tolist(), strict=True)):
+            writer.writerow([row, *_values(example, keys), f"{score:.8g}"])
     os.replace(unfinished, scores_path)
     return Trial(rows=len(examples), seconds=seconds, address=address)
+
+
+def _values(example: bytes, keys: Sequence[str]) -> list[object]:
+    """A row's keys as they stand in its tf.Example; empty where missing."""
+    features = tf.train.Example.FromString(example).features.feature
+    values: list[object] = []
+    for key in keys:
+        feature = features[key]
+        kind = feature.WhichOneof("kind")
+        value = next(iter(getattr(feature, kind).value), "") if kind else ""
+        values.append(value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value)
+    return values

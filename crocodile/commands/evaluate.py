@@ -9,6 +9,7 @@ from pathlib import Path
 from data.errors import InputError
 from data.spec import SPLITS
 from pipeline.config_file import ConfigError, load_config
+from serving.errors import ServingError
 
 _EXAMPLES = """examples:
   crocodile evaluate --config configs/demo.yaml --model output/demo/serving_model/crocodile --data output/demo/log
@@ -33,9 +34,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--data", type=Path, required=True, help="folder of the log's files")
     parser.add_argument("--split", choices=SPLITS, default="test", help="which rows (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("output/evaluation"), help="default: %(default)s")
-    parser.add_argument("--batch-size", type=int, default=4096, help="rows a call (default: %(default)s)")
+    parser.add_argument("--batch-size", type=_positive, default=4096, help="rows a call (default: %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a config key")
     parser.set_defaults(run=run)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, found {value}")
+    return value
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -51,10 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
         summary = evaluate(
             config, arguments.model, arguments.data, arguments.split, arguments.output, arguments.batch_size
         )
-    except (ConfigError, InputError) as error:
+    except (ConfigError, InputError, ServingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    for name, record in {**summary["domains"], "overall": summary["overall"]}.items():
+    for name, record in [*summary["domains"].items(), ("overall", summary["overall"])]:
         figures = {metric: record[metric] for metric in ("auc", "gauc", "log_loss")}
         text = "  ".join(f"{m} {'undefined' if v is None else f'{v:.5f}'}" for m, v in figures.items())
         print(f"{name:>10}  {record['rows']:>10,} rows  {text}")

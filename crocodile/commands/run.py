@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 import traceback
@@ -85,7 +84,7 @@ def _run_pipeline(config: RunConfig, data_dir: Path, paths: RunPaths, started: f
         local_runner.run(config, data_dir, paths, progress)
     report = RunReport.read(config, paths)
     report.write(paths)
-    trial = None
+    trial, roles = None, config.dataset.roles
     if report.pushed_version is not None:
         trial = serve_and_score(
             paths.serving_model_dir,
@@ -93,9 +92,10 @@ def _run_pipeline(config: RunConfig, data_dir: Path, paths: RunPaths, started: f
             report.examples_uri("test"),
             config.serving.score_rows,
             paths.scores_path,
+            [roles.user, roles.item, roles.domain, roles.label],
         )
     print(report.text(paths, trial, time.monotonic() - started))
     if report.pushed_version is None:
-        print(json.dumps({"not_blessed": report.reasons}, indent=2), file=sys.stderr)
+        print("the model was not blessed: nothing was pushed, and what was served before still is", file=sys.stderr)
         return 3
     return 0

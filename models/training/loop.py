@@ -106,7 +106,8 @@ def train(
     speeds: list[float] = []
     while int(state.epoch) < config.epochs and not _is_patience_spent(state, config):
         epoch = int(state.epoch)
-        speeds.append(_run_epoch(model, data, config, state, checkpoints, train_writer))
+        speed = _run_epoch(model, data, config, state, checkpoints, train_writer)
+        speeds += [] if speed is None else [speed]
         summary = validation.judge(model)
         write_scalars(validation_writer, flatten(summary), int(state.total_steps))
         score = stopping_score(summary)
@@ -139,13 +140,16 @@ def _run_epoch(
     state: TrainingState,
     checkpoints: Checkpoints,
     writer: tf.summary.SummaryWriter,
-) -> float:
-    """Runs what is left of the epoch under way, and returns its rows a second, to within a batch."""
+) -> float | None:
+    """Runs what is left of the epoch under way, and returns its rows a second, to within a batch; None for nothing."""
     epoch, done = int(state.epoch), int(state.step)
     # Each epoch has its own order, which depends on the seed and the epoch only: a resumed epoch skips what it did.
     batches = data.training_batches(
         config.batch_size, shuffle_buffer=config.shuffle_buffer, seed=config.seed * 1_000 + epoch
     ).skip(done)
+    if done and not any(True for _ in batches.take(1)):
+        # Killed after the epoch's last step and before its validation was over: only that is left.
+        return None
     known = int(state.steps_per_epoch) or None
     with tqdm(
         total=known, initial=done, desc=f"epoch {epoch + 1}/{config.epochs}", unit="step", disable=None

@@ -34,6 +34,10 @@ class AtomicPusherExecutor(executor.Executor):
         destination = pusher_pb2.PushDestination()
         proto_utils.json_to_proto(exec_properties[_DESTINATION], destination)
         base = destination.filesystem.base_directory
+        # What a killed push left behind; a run has its folder for itself.
+        for name in fileio.listdir(base) if fileio.exists(base) else []:
+            if name.startswith(".push-"):
+                fileio.rmtree(os.path.join(base, name))
         staging = os.path.join(base, f".push-{uuid.uuid4().hex}")
         destination.filesystem.base_directory = staging
         staged_properties = {**exec_properties, _DESTINATION: proto_utils.proto_to_json(destination)}

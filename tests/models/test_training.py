@@ -96,8 +96,9 @@ def test_a_killed_training_ends_where_an_uninterrupted_one_does(
 
         return on_train_batch_end
 
-    # 11 steps an epoch, a checkpoint every third: killed inside the first and inside the third epoch.
-    for step in (5, 27):
+    # 11 steps an epoch, a checkpoint every third: killed inside the first epoch, inside the third, and right after the
+    # last step of the third, which has a checkpoint, before its validation.
+    for step in (5, 27, 33):
         monkeypatch.setattr(loop._Steps, "on_train_batch_end", killed_at(step))
         with pytest.raises(Killed):
             run(data, tmp_path, config(), "killed")

@@ -96,6 +96,12 @@ def test_versions_only_grow_even_within_a_second_or_after_a_clock_went_back(
     assert names(tmp_path) == ["1000", "1001", "1002"]
 
 
+def test_what_a_killed_push_left_is_removed(model: standard_artifacts.Model, tmp_path: Path) -> None:
+    (tmp_path / "serving" / ".push-dead" / "1").mkdir(parents=True)
+    push(model, tmp_path)
+    assert all(name.isdigit() for name in names(tmp_path))
+
+
 def test_the_newest_version_is_not_pushed_again(model: standard_artifacts.Model, tmp_path: Path) -> None:
     push(model, tmp_path)
     before = names(tmp_path)

@@ -121,6 +121,30 @@ def test_a_file_that_is_no_config_is_refused(tmp_path: Path, text: str, message:
         load_config(write(tmp_path, text))
 
 
+def test_numbers_may_be_written_with_an_exponent(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALLEST + "training: {learning_rate: 1e-3}\n")
+    assert load_config(path, ["training.embedding_learning_rate=2E-2"]).training.learning_rate == 0.001
+
+
+def test_an_unknown_model_is_refused_with_the_config(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown model 'crocodil'; known are .*crocodile"):
+        load_config(write(tmp_path, SMALLEST), ["model.name=crocodil"])
+
+
+def test_the_known_models_are_those_of_the_zoo() -> None:
+    from models.config import MODEL_NAMES
+    from models.zoo import MODELS
+
+    assert tuple(sorted(MODELS)) == MODEL_NAMES
+
+
+@pytest.mark.parametrize("name", ["price (usd)", "_x", "é", "self"])
+def test_a_name_that_no_signature_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    text = SMALLEST.replace("features: []", f"features: [{{name: {name!r}}}]")
+    with pytest.raises(ConfigError, match="cannot be an input of a served model"):
+        load_config(write(tmp_path, text))
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nowhere.yaml: no such config file"):
         load_config(tmp_path / "nowhere.yaml")

@@ -150,4 +150,9 @@ def test_a_field_that_is_never_there_in_training_still_works() -> None:
     rows = [{**r, "color": None, "age": None, "price": None, "views": None} for r in TRAINING]
     output = fit(rows)
     assert ids(output, "color", [row(color="red")]) == [0]
-    assert np.isfinite(transform(output, [row()])["values"]).all()
+    np.testing.assert_array_equal(transform(output, [row(price=7.0, views=9.0)])["values"], [[0, 0]])
+
+
+def test_a_number_that_never_varied_in_training_says_nothing() -> None:
+    output = fit([{**r, "price": 5.0, "views": 2.0} for r in TRAINING])
+    np.testing.assert_allclose(transform(output, [row(price=5.1, views=1e6)])["values"], [[0, 0]], atol=1e-3)
