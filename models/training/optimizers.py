@@ -25,6 +25,9 @@ def build_optimizer(model: MultiDomainModel, config: TrainingConfig) -> keras.op
     embeddings = keras.optimizers.legacy.Adagrad(config.embedding_learning_rate, name="embedding_adagrad")
     # Clipping is for the dense layers: a row of a table gets a gradient from few examples, and Adagrad scales it.
     dense = keras.optimizers.legacy.Adam(config.learning_rate, global_clipnorm=config.clip_norm, name="dense_adam")
+    # Slots are made now and not at the first step, so that a checkpoint always has them, and gives them back at once.
+    embeddings._create_all_weights(model.embedding_variables)
+    dense._create_all_weights(dense_variables(model))
     return tfrs.experimental.optimizers.CompositeOptimizer(
         [
             (embeddings, lambda: model.embedding_variables),
