@@ -14,6 +14,7 @@ from data.errors import InputError
 from data.ingest import split_batches
 from data.readers import open_reader
 from data.spec import Split
+from models.export import EXAMPLES, PROBABILITY, SERVING_DEFAULT
 from models.metrics.domain_summary import DomainSummary, per_domain
 from pipeline.example_encoding import ExampleEncoder
 from pipeline.provenance import provenance
@@ -21,8 +22,6 @@ from pipeline.report import write_json
 from pipeline.settings import RunConfig
 from serving.servable import Servable
 from serving.versions import latest_version
-
-PROBABILITY = "probability"
 
 
 def evaluate(
@@ -59,7 +58,7 @@ def evaluate(
                 continue
             examples = np.array(encoder.encode(batch), dtype=object)
             scores = [
-                servable.predict("serving_default", {"examples": examples[start : start + batch_size]})[PROBABILITY]
+                servable.predict(SERVING_DEFAULT, {EXAMPLES: examples[start : start + batch_size]})[PROBABILITY]
                 for start in range(0, len(examples), batch_size)
             ]
             kept = pa.Table.from_batches([batch]).select(keys)

@@ -77,11 +77,6 @@ class Checkpoints:
             raise FileNotFoundError(f"{self._folder}: no best weights were saved")
         self._weights.restore(path).expect_partial()
 
-    def remove(self) -> None:
-        """Deletes the folder, once the training is exported."""
-        if tf.io.gfile.exists(self._folder):
-            tf.io.gfile.rmtree(self._folder)
-
 
 def training_key(parts: Mapping[str, str]) -> str:
     """Names a training by all that decides its outcome, so that only the very same training is resumed.

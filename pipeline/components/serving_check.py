@@ -18,9 +18,8 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
+from models.export import EXAMPLES, PROBABILITY, SERVING_DEFAULT
 from serving.servable import Servable
-
-PROBABILITY = "probability"
 
 
 class ServingCheckSpec(component_spec.ComponentSpec):
@@ -64,8 +63,8 @@ def find_fault(model_path: str, examples: list[bytes]) -> str | None:
     """
     try:
         with Servable(Path(model_path)) as servable:
-            together = servable.predict("serving_default", {"examples": np.array(examples, dtype=object)})[PROBABILITY]
-            alone = servable.predict("serving_default", {"examples": np.array(examples[:1], dtype=object)})[PROBABILITY]
+            together = servable.predict(SERVING_DEFAULT, {EXAMPLES: np.array(examples, dtype=object)})[PROBABILITY]
+            alone = servable.predict(SERVING_DEFAULT, {EXAMPLES: np.array(examples[:1], dtype=object)})[PROBABILITY]
     except Exception as error:  # Whatever goes wrong here would go wrong in TensorFlow Serving.
         return f"{type(error).__name__}: {error}"
     fault = check_scores(together, len(examples)) or check_scores(alone, 1)
