@@ -14,7 +14,8 @@ from data.ingest import IngestionCounts, split_batches
 from data.readers import open_reader
 from data.readers.times import to_datetime
 from data.row_ledger import TakeWrongRows, by_reason
-from data.spec import SPLITS, DatasetSpec, Split, TimeSplit
+from data.spec import DatasetSpec
+from data.split_spec import SPLITS, Split, TimeSplit
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from data.readers.base import LogReader
 from data.row_ledger import RowLedger, TakeWrongRows
-from data.spec import SPLITS, DatasetSpec, HashSplit, Split, TimeSplit
+from data.spec import DatasetSpec
+from data.split_spec import SPLITS, HashSplit, Split, TimeSplit
 from data.splits import LEFT_OUT, TimeBounds, assign_by_hash, assign_by_time, day_bounds, fraction_bounds
 from data.usable_rows import UsableRows
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from data.spec import DayRange, TimeSplit
+from data.split_spec import DayRange, TimeSplit
 from data.stable_hash import hash_keys
 
 LEFT_OUT = -1

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from data.spec import StrictModel
+from data.strict_model import StrictModel
 from models.domain_model_config import AdaSparseConfig, HiNetConfig, PepNetConfig, StarConfig
 
 CovNormalization = Literal["sum", "batch_mean"]

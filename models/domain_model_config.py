@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from data.spec import StrictModel
+from data.strict_model import StrictModel
 
 PruningForm = Literal["binarization", "scaling", "fusion"]
 

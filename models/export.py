@@ -9,7 +9,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 import tf_keras as keras
 
-from data.spec import DatasetSpec, Feature
+from data.feature import Feature
+from data.spec import DatasetSpec
 from models.training.input import model_inputs
 
 PROBABILITY = "probability"

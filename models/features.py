@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from data.spec import DatasetSpec, StrictModel
+from data.spec import DatasetSpec
+from data.strict_model import StrictModel
 
 Name = Annotated[str, Field(min_length=1)]
 

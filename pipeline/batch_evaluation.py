@@ -13,7 +13,7 @@ from tqdm import tqdm
 from data.errors import InputError
 from data.ingest import split_batches
 from data.readers import open_reader
-from data.spec import Split
+from data.split_spec import Split
 from models.export import EXAMPLES, PROBABILITY, SERVING_DEFAULT
 from models.metrics.domain_summary import DomainSummary, per_domain
 from pipeline.example_encoding import ExampleEncoder

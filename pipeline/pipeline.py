@@ -16,7 +16,7 @@ from pipeline.settings import RunConfig
 from pipeline.source_fingerprint import source_fingerprint
 
 # What decides the transformed examples, besides the rows and the config.
-_PREPROCESSING = ("data.spec", "pipeline.preprocessing", "pipeline.vocabulary")
+_PREPROCESSING = ("data.feature", "data.spec", "pipeline.preprocessing", "pipeline.vocabulary")
 
 
 def create_pipeline(

@@ -12,7 +12,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from data.spec import DatasetSpec, Feature
+from data.feature import Feature
+from data.spec import DatasetSpec
 from pipeline.vocabulary import MISSING_INT, VocabularyField, WriteVocabularies, vocabulary_file_name
 
 Tensors = dict[str, tf.Tensor]

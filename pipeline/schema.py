@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from data.spec import DatasetSpec, Feature
+from data.feature import Feature
+from data.spec import DatasetSpec
 
 _TYPES = {"string": schema_pb2.BYTES, "int64": schema_pb2.INT, "float32": schema_pb2.FLOAT}
 

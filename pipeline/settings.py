@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from data.spec import DatasetSpec, StrictModel
+from data.spec import DatasetSpec
+from data.strict_model import StrictModel
 from models.config import MODEL_NAMES, ModelConfig, TrainingConfig
 
 

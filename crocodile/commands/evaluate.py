@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from data.errors import InputError
-from data.spec import SPLITS
+from data.split_spec import SPLITS
 from pipeline.config_file import ConfigError, load_config
 from serving.errors import ServingError
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data.log_spec import Layout
 from data.readers.aliccp import AliCcpReader
 from data.readers.base import LogReader
 from data.readers.csv import CsvReader
 from data.readers.kuairand import KuaiRandReader
 from data.readers.parquet import ParquetReader
 from data.readers.tfrecord import TFRecordReader
-from data.spec import DatasetSpec, Layout
+from data.spec import DatasetSpec
 
 READERS: dict[Layout, type[LogReader]] = {
     "kuairand": KuaiRandReader,

@@ -8,7 +8,9 @@ from typing import Literal
 
 import pyarrow as pa
 
-from data.spec import DatasetSpec, Feature, TimeSplit
+from data.feature import Feature
+from data.spec import DatasetSpec
+from data.split_spec import TimeSplit
 
 Kind = Literal["string", "int64", "float32", "label", "time"]
 

@@ -21,7 +21,8 @@ from data.ingest import IngestionCounts, split_batches
 from data.quarantine import QuarantineFile
 from data.readers import open_reader
 from data.row_ledger import TakeWrongRows
-from data.spec import SPLITS, DatasetSpec
+from data.spec import DatasetSpec
+from data.split_spec import SPLITS
 from pipeline.example_encoding import ExampleEncoder
 from pipeline.source_fingerprint import source_fingerprint
 

@@ -5,7 +5,7 @@ import datetime
 import pytest
 from pydantic import ValidationError
 
-from data.spec import Feature
+from data.feature import Feature
 from tests.data.small_log import SPEC, make_spec
 
 

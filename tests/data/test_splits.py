@@ -13,7 +13,8 @@ import pytest
 
 from data.ingest import IngestionCounts, split_batches
 from data.readers import open_reader
-from data.spec import SPLITS, DatasetSpec, TimeSplit
+from data.spec import DatasetSpec
+from data.split_spec import SPLITS, TimeSplit
 from data.splits import LEFT_OUT, assign_by_hash, assign_by_time, day_bounds, fraction_bounds
 from data.stable_hash import hash_keys, hash_text
 from tests.data.small_log import log_lines, make_spec, write_log

@@ -1,7 +1,9 @@
 import pytest
 from pydantic import ValidationError
 
-from data.spec import DatasetSpec, Feature, Roles, TimeColumn
+from data.feature import Feature
+from data.log_spec import Roles, TimeColumn
+from data.spec import DatasetSpec
 from models.features import FeatureLayout
 
 LAYOUT = FeatureLayout(id_fields=("user", "item", "hour"), vocabulary_sizes=(10, 20, 3), num_domains=2)
