@@ -22,10 +22,12 @@ _SINGLE_USER_FIELDS = {"121": 98, "122": 14, "124": 3, "125": 8, "126": 4, "127"
 _MULTI_USER_FIELDS = ("109_14", "110_14", "127_14", "150_14")
 _TASTES = 7
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
 
 
-def generate_aliccp(output: Path, rows: int, seed: int = 0, progress: Progress = lambda step: None) -> tuple[Path, ...]:
+def generate_aliccp(
+    output: Path, rows: int, seed: int = 0, progress: Progress = lambda step, rows, total: None
+) -> tuple[Path, ...]:
     """Writes half of the samples as train and half as test files; the same rows and seed give the same bytes.
 
     Users have a taste for one of seven kinds of item, which one of the three domains turns round. One sample in a
@@ -36,7 +38,7 @@ def generate_aliccp(output: Path, rows: int, seed: int = 0, progress: Progress =
       output: The folder; made where it does not exist.
       rows: Number of samples.
       seed: Seed of chance.
-      progress: Told each step before it is taken.
+      progress: Told what is written, how many rows of it, and how many there will be.
 
     Returns:
       The files.
@@ -56,10 +58,8 @@ def generate_aliccp(output: Path, rows: int, seed: int = 0, progress: Progress =
     users = max(50, rows // 60)
     try:
         for part, samples in zip(PARTS, (rows - rows // 2, rows // 2), strict=True):
-            progress(f"writing the common features of {users:,} users ({part})")
-            _write_users(rng, aside / f"common_features_{part}.csv", users, part)
-            progress(f"writing {samples:,} samples ({part})")
-            _write_samples(rng, aside / f"sample_skeleton_{part}.csv", samples, users, part)
+            _write_users(rng, aside / f"common_features_{part}.csv", users, part, progress)
+            _write_samples(rng, aside / f"sample_skeleton_{part}.csv", samples, users, part, progress)
         for name in FILES:
             os.replace(aside / name, output / name)
     finally:
@@ -76,7 +76,7 @@ def _lines(first: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
     return "".join(f"{start},{len(entries)},{ENTRY_END.join(entries)}\n" for start, *entries in rows)
 
 
-def _write_users(rng: np.random.Generator, path: Path, users: int, part: str) -> None:
+def _write_users(rng: np.random.Generator, path: Path, users: int, part: str, progress: Progress) -> None:
     with path.open("w", encoding="ascii") as file:
         for start in range(0, users, _CHUNK):
             user = np.arange(start, min(start + _CHUNK, users))
@@ -90,9 +90,10 @@ def _write_users(rng: np.random.Generator, path: Path, users: int, part: str) ->
                     feature = rng.integers(500, size=len(user))
                     columns.append(_entry(field, 450_000 + number * 10_000 + feature, weight))
             file.write(_lines([_index(part, number) for number in user.tolist()], columns))
+            progress(path.name, start + len(user), users)
 
 
-def _write_samples(rng: np.random.Generator, path: Path, rows: int, users: int, part: str) -> None:
+def _write_samples(rng: np.random.Generator, path: Path, rows: int, users: int, part: str, progress: Progress) -> None:
     items = max(200, users)
     with path.open("w", encoding="ascii") as file:
         for start in range(0, rows, _CHUNK):
@@ -121,6 +122,7 @@ def _write_samples(rng: np.random.Generator, path: Path, rows: int, users: int, 
                 numbers, click.astype(int).tolist(), conversion.astype(int).tolist(), user.tolist(), strict=True
             )
             file.write(_lines([f"{n},{c},{v},{_index(part, u)}" for n, c, v, u in values], columns))
+            progress(path.name, start + count, rows)
 
 
 def _index(part: str, user: int) -> str:

@@ -16,7 +16,7 @@ UTC_OFFSET_MS = 8 * 3600 * 1000
 
 _DAY_MS = 24 * 3600 * 1000
 # Impressions by hour of the day: a quiet night, a peak at noon and a higher one in the evening.
-_HOURS = np.array([3, 2, 1, 1, 1, 1, 2, 3, 4, 4, 5, 6, 8, 7, 5, 5, 5, 6, 8, 8, 9, 10, 9, 6], float)
+HOURS = np.array([3, 2, 1, 1, 1, 1, 2, 3, 4, 4, 5, 6, 8, 7, 5, 5, 5, 6, 8, 8, 9, 10, 9, 6], float)
 _SHARED_STRENGTH = 0.6
 _CONFLICT_STRENGTH = 0.6
 
@@ -115,7 +115,7 @@ def _reactions(rng: np.random.Generator, click: np.ndarray, duration_ms: np.ndar
 def _draw_times(rng: np.random.Generator, rows: int) -> np.ndarray:
     """Sorted milliseconds since 1970 UTC, spread over the days by hour."""
     day = rng.integers(DAYS, size=rows)
-    hour = rng.choice(24, size=rows, p=_HOURS / _HOURS.sum())
+    hour = rng.choice(24, size=rows, p=HOURS / HOURS.sum())
     within = rng.integers(3600 * 1000, size=rows)
     local = (day_number(FIRST_DAY) + day) * _DAY_MS + hour * 3600 * 1000 + within
     return np.sort(local) - UTC_OFFSET_MS

@@ -27,7 +27,6 @@ USERS = "user_features_demo.csv"
 ITEMS = "video_features_basic_demo.csv"
 FILES = (LOG, USERS, ITEMS)
 MANIFEST = "demo_log.json"
-STEPS = 4  # How often `generate` calls its `progress`.
 _UNFINISHED = ".unfinished-"
 
 Progress = Callable[[str], None]

@@ -1,10 +1,12 @@
-"""Reads TFRecord files, plain or gzipped, without TensorFlow."""
+"""Reads and writes TFRecord files without TensorFlow."""
 
 import gzip
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
+
+import google_crc32c
 
 _GZIP_MAGIC = b"\x1f\x8b"
 # Length (8 bytes) and its checksum (4) before a record, the record's checksum (4) after it.
@@ -60,3 +62,17 @@ def _records(file: _Readable, path: Path) -> Iterator[bytes]:
             raise TFRecordError(f"{path}: ends within record {number}")
         yield record
         number += 1
+
+
+def write_records(path: Path, records: Iterable[bytes]) -> None:
+    """Writes records to an uncompressed file."""
+    with path.open("wb") as file:
+        for record in records:
+            length = struct.pack("<Q", len(record))
+            file.write(length + _masked_checksum(length) + record + _masked_checksum(record))
+
+
+def _masked_checksum(content: bytes) -> bytes:
+    checksum = google_crc32c.value(content)
+    # As TensorFlow masks it: rotated right by 15 bits, plus a constant.
+    return struct.pack("<I", ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF)
