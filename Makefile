@@ -22,7 +22,7 @@ help: ## Show what can be made
 setup: .venv/.locked ## Install Python and the locked packages
 
 .venv/.locked: pyproject.toml uv.lock .python-version
-	@uv=$$(tools/prepare_machine.sh .uv) && echo "$$uv sync --locked" && $$uv sync --locked --quiet
+	@uv=$$(tools/prepare_machine.sh .uv) && echo "$$uv sync --locked --extra pipeline" && $$uv sync --locked --extra pipeline --quiet
 	@touch $@
 
 run: setup ## Make the demo log, train, judge, ship, serve and score
@@ -48,7 +48,7 @@ format: setup ## Format the code
 
 TO ?= requirements.txt
 requirements: setup ## Export requirements.txt from the lock file
-	@$$(tools/prepare_machine.sh .uv) export --locked --quiet --no-dev --no-emit-project --no-hashes --no-header --output-file $(TO) >/dev/null
+	@$$(tools/prepare_machine.sh .uv) export --locked --quiet --extra pipeline --no-dev --no-emit-project --no-hashes --no-header --output-file $(TO) >/dev/null
 
 docs: setup ## Write docs/config.md from the config's classes
 	$(RUN)/python -m pipeline.config_reference > docs/config.md

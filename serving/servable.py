@@ -54,7 +54,10 @@ class Servable:
         except Exception as error:
             self._session.close()
             raise ServableLoadError(f"cannot load the SavedModel in {self.directory}: {error}") from error
-        self._signatures: dict[str, SignatureDef] = dict(meta_graph.signature_def)
+        self._signatures: dict[str, SignatureDef] = {
+            name: SignatureDef.FromString(signature.SerializeToString())
+            for name, signature in meta_graph.signature_def.items()
+        }
 
     @property
     def signatures(self) -> Mapping[str, SignatureDef]:
