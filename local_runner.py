@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from data.storage import location
 from pipeline.config_file import load_config
 from pipeline.run_paths import RunPaths
 from pipeline.settings import RunConfig
@@ -20,7 +21,7 @@ from pipeline.settings import RunConfig
 
 def run(
     config: RunConfig,
-    data_dir: Path,
+    data_dir: str | Path,
     paths: RunPaths,
     on_component: Callable[[str, int, int], None] | None = None,
 ) -> None:
@@ -28,7 +29,7 @@ def run(
 
     Args:
       config: The run's config.
-      data_dir: Folder of the log's files.
+      data_dir: Folder of the log's files, or its URI.
       paths: Where everything the run writes lies.
       on_component: Called with a component's id, its number from 1 and how many there are, as each one starts.
 
@@ -58,13 +59,13 @@ def main() -> None:
     """Reads the command line and runs the pipeline."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True, help="a run's config, such as configs/demo.yaml")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the log's files")
+    parser.add_argument("--data", type=location, required=True, help="folder of the log's files, or its URI")
     parser.add_argument("--output", type=Path, help="where results lie (default: output/<name>)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a config key")
     arguments = parser.parse_args()
     config = load_config(arguments.config, arguments.set)
     paths = RunPaths.below(arguments.output or Path("output") / config.name, config)
-    run(config, arguments.data.resolve(), paths)
+    run(config, arguments.data, paths)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from data.readers.times import to_datetime
 from data.row_ledger import TakeWrongRows, by_reason
 from data.spec import DatasetSpec
 from data.split_spec import SPLITS, Split, TimeSplit
+from data.storage import DataPath
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class InputReport:
       last_ms: Time of the latest kept row.
     """
 
-    files: tuple[Path, ...]
+    files: tuple[DataPath, ...]
     counts: IngestionCounts
     first_ms: int | None
     last_ms: int | None
@@ -57,7 +58,7 @@ class InputReport:
 
 def check_input(
     spec: DatasetSpec,
-    data_dir: str | Path,
+    data_dir: str | Path | DataPath,
     take_wrong_rows: TakeWrongRows | None = None,
     take_rows: Callable[[pa.RecordBatch], None] | None = None,
 ) -> InputReport:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from pathlib import Path
 
 
 class InputError(ValueError):
     """A file, a column or a value that cannot be used, with the place where it was found.
 
     Attributes:
-      file: The file, or None when the problem is not in one file.
+      file: The file, as a path or a URI, or None when the problem is not in one file.
       line: Line of a text file or row of a Parquet file, both from 1, or None.
       column: Name of the column, or None.
     """
@@ -20,7 +19,7 @@ class InputError(ValueError):
         self,
         message: str,
         *,
-        file: Path | None = None,
+        file: object | None = None,
         line: int | None = None,
         line_word: str = "line",
         column: str | None = None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -76,5 +75,5 @@ def by_reason(counts: Counter[str]) -> str:
 
 
 def _described(row: dict[str, object]) -> str:
-    place = {"file": Path(str(row["file"])), "line": row["line"], "column": row["column"]}
+    place = {"file": row["file"], "line": row["line"], "column": row["column"]}
     return str(InputError(f"found {shown(row['value'])}, expected {row['expected']}", **place))  # type: ignore[arg-type]

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import google_crc32c
 
+from data.storage import DataPath
+
 _GZIP_MAGIC = b"\x1f\x8b"
 # Length (8 bytes) and its checksum (4) before a record, the record's checksum (4) after it.
 _HEADER = struct.Struct("<QI")
@@ -23,7 +25,7 @@ class TFRecordError(ValueError):
     """A file that is not a whole TFRecord file."""
 
 
-def read_records(path: Path) -> Iterator[bytes]:
+def read_records(path: DataPath | Path) -> Iterator[bytes]:
     """Yields the records of a file in order.
 
     The checksums (CRC-32C) are not verified: Python has no fast one of its own. A file that is cut off or is
@@ -36,9 +38,11 @@ def read_records(path: Path) -> Iterator[bytes]:
         TFRecordError: The file ends within a record, or is no TFRecord file.
         OSError: It cannot be read.
     """
-    with path.open("rb") as plain:
-        zipped = plain.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-        plain.seek(0)
+    path = DataPath.of(path)
+    with path.open() as file:
+        zipped = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+    # Opened again: not every file system's files go back.
+    with path.open() as plain:
         if not zipped:
             yield from _records(plain, path)
             return
@@ -49,7 +53,7 @@ def read_records(path: Path) -> Iterator[bytes]:
                 raise TFRecordError(f"{path}: {error}") from error
 
 
-def _records(file: _Readable, path: Path) -> Iterator[bytes]:
+def _records(file: _Readable, path: DataPath) -> Iterator[bytes]:
     number = 0
     while header := file.read(_HEADER.size):
         if len(header) < _HEADER.size:

@@ -25,14 +25,14 @@ from serving.versions import latest_version
 
 
 def evaluate(
-    config: RunConfig, model: Path, data_dir: Path, split: Split, output: Path, batch_size: int = 4096
+    config: RunConfig, model: Path, data_dir: str | Path, split: Split, output: Path, batch_size: int = 4096
 ) -> DomainSummary:
     """Scores a split, and writes `predictions.parquet` and `metrics.json`.
 
     Args:
       config: Describes the log.
       model: A SavedModel's folder, or a base path whose newest version is taken.
-      data_dir: Folder of the log's files.
+      data_dir: Folder of the log's files, or its URI.
       split: Which rows.
       output: Folder of the results; each file appears whole or not at all.
       batch_size: Rows a call of the model.

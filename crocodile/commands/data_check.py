@@ -15,6 +15,7 @@ from data.description import Description
 from data.errors import InputError
 from data.quarantine import QuarantineFile
 from data.spec import DatasetSpec
+from data.storage import location
 from pipeline.config_file import ConfigError, load_config
 
 _CHECK_EXAMPLES = """examples:
@@ -67,7 +68,7 @@ def run_check(arguments: argparse.Namespace) -> int:
             take = None
             if arguments.quarantine is not None:
                 take = stack.enter_context(QuarantineFile(arguments.quarantine)).write
-            report = check_input(spec, arguments.data.resolve(), take)
+            report = check_input(spec, arguments.data, take)
     except (ConfigError, InputError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -80,7 +81,7 @@ def run_describe(arguments: argparse.Namespace) -> int:
     try:
         spec = load_config(arguments.config, arguments.set).dataset
         description = Description(spec)
-        report = check_input(spec, arguments.data.resolve(), take_rows=description.add)
+        report = check_input(spec, arguments.data, take_rows=description.add)
     except (ConfigError, InputError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -99,7 +100,9 @@ def run_describe(arguments: argparse.Namespace) -> int:
 
 def _add_log(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="a run's config, such as configs/demo.yaml")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the log's files")
+    parser.add_argument(
+        "--data", type=location, required=True, help="folder of the log's files, or a URI such as s3://bucket/log"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a config key; may be repeated"
     )
@@ -107,7 +110,7 @@ def _add_log(parser: argparse.ArgumentParser) -> None:
 
 def _print_rows(spec: DatasetSpec, report: InputReport) -> None:
     for path in report.files:
-        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+        print(f"{path}  {path.size / 1e6:.1f} MB")
     print(report.summary())
     header, *rows = report.table(spec)
     table = Table(title="Rows by domain and split")

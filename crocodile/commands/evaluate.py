@@ -8,6 +8,7 @@ from pathlib import Path
 
 from data.errors import InputError
 from data.split_spec import SPLITS
+from data.storage import DataPath, location
 from pipeline.config_file import ConfigError, load_config
 from serving.errors import ServingError
 
@@ -31,7 +32,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--config", type=Path, required=True, help="the run's config: it describes the log")
     parser.add_argument("--model", type=Path, required=True, help="a version's folder, or the base path of versions")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the log's files")
+    parser.add_argument("--data", type=location, required=True, help="folder of the log's files, or its URI")
     parser.add_argument("--split", choices=SPLITS, default="test", help="which rows (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("output/evaluation"), help="default: %(default)s")
     parser.add_argument("--batch-size", type=_positive, default=4096, help="rows a call (default: %(default)s)")
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Carries out the command and returns its exit status."""
     try:
         config = load_config(arguments.config, arguments.set)
-        if not arguments.data.is_dir():
+        if not DataPath.of(arguments.data).is_dir():
             raise InputError(f"{arguments.data}: no such folder")
         if not arguments.model.is_dir():
             raise InputError(f"{arguments.model}: no such folder; expected a SavedModel or a base path of versions")

@@ -13,6 +13,7 @@ from crocodile.folder_lock import FolderInUse, exclusive
 from crocodile.quiet_logs import log_to
 from data.checks import check_input
 from data.errors import InputError
+from data.storage import location
 from pipeline.config_file import ConfigError, load_config
 from pipeline.run_paths import RunPaths
 from pipeline.settings import RunConfig
@@ -36,7 +37,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", type=Path, required=True, help="a run's config, such as configs/demo.yaml")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the log's files")
+    parser.add_argument(
+        "--data", type=location, required=True, help="folder of the log's files, or a URI such as s3://bucket/log"
+    )
     parser.add_argument("--output", type=Path, help="where results lie (default: output/<name of the config>)")
     parser.add_argument(
         "--set",
@@ -53,9 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     try:
         config = load_config(arguments.config, arguments.set)
-        data_dir = arguments.data.resolve()
-        print(f"checking {data_dir}", file=sys.stderr)
-        report = check_input(config.dataset, data_dir)
+        print(f"checking {arguments.data}", file=sys.stderr)
+        report = check_input(config.dataset, arguments.data)
     except (ConfigError, InputError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -64,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     with log_to(paths.log_path):
         try:
             with exclusive(paths.root):
-                return _run_pipeline(config, data_dir, paths, started)
+                return _run_pipeline(config, arguments.data, paths, started)
         except FolderInUse as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
@@ -74,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
             return 1
 
 
-def _run_pipeline(config: RunConfig, data_dir: Path, paths: RunPaths, started: float) -> int:
+def _run_pipeline(config: RunConfig, data_dir: str, paths: RunPaths, started: float) -> int:
     # These import TFX, which takes twenty seconds: a wrong config or log is reported before that.
     import local_runner
     from pipeline.report import RunReport

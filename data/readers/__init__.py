@@ -12,6 +12,7 @@ from data.readers.kuairand import KuaiRandReader
 from data.readers.parquet import ParquetReader
 from data.readers.tfrecord import TFRecordReader
 from data.spec import DatasetSpec
+from data.storage import DataPath
 
 READERS: dict[Layout, type[LogReader]] = {
     "kuairand": KuaiRandReader,
@@ -24,12 +25,12 @@ READERS: dict[Layout, type[LogReader]] = {
 __all__ = ["READERS", "LogReader", "open_reader"]
 
 
-def open_reader(spec: DatasetSpec, data_dir: str | Path, block_size: int | None = None) -> LogReader:
+def open_reader(spec: DatasetSpec, data_dir: str | Path | DataPath, block_size: int | None = None) -> LogReader:
     """The reader of a dataset's layout.
 
     Args:
       spec: The dataset.
-      data_dir: The folder with its files.
+      data_dir: The folder with its files, a local path or a URI such as `s3://bucket/log`.
       block_size: How much is read at once, in bytes of text or rows of Parquet; by default the layout's own.
 
     Returns:
@@ -38,4 +39,4 @@ def open_reader(spec: DatasetSpec, data_dir: str | Path, block_size: int | None 
     Raises:
       InputError: the folder or a file is missing.
     """
-    return READERS[spec.layout](spec, Path(data_dir), block_size)
+    return READERS[spec.layout](spec, DataPath.of(data_dir), block_size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +10,12 @@ import pyarrow.compute as pc
 
 from data.errors import InputError, shown
 from data.readers.base import LogReader
+from data.readers.compact_column import CompactColumn
 from data.readers.csv import CsvFile
 from data.readers.feature_list import parse_lists
+from data.readers.key_index import KeyIndex
 from data.readers.raw_file import MalformedRow, RawBlock, RawFile
+from data.storage import DataPath
 
 USER_FIELDS = ("101", "109_14", "110_14", "127_14", "150_14", "121", "122", "124", "125", "126", "127", "128", "129")
 SAMPLE_FIELDS = ("205", "206", "207", "210", "216", "508", "509", "702", "853", "301")
@@ -35,7 +37,7 @@ _LIST = "a list of field 0x02 feature 0x03 weight, separated by 0x01"
 class CommonFeatures:
     """The features that many samples share, one text column a field, held in memory and looked up by index."""
 
-    def __init__(self, path: Path, fields: Sequence[str], block_bytes: int) -> None:
+    def __init__(self, path: DataPath, fields: Sequence[str], block_bytes: int) -> None:
         """Reads the file.
 
         Args:
@@ -48,7 +50,7 @@ class CommonFeatures:
         """
         file = CsvFile(path, block_bytes, COMMON_COLUMNS)
         keys: list[pa.Array] = []
-        columns: dict[str, list[pa.Array]] = {field: [] for field in fields}
+        self._columns = {field: CompactColumn() for field in fields}
         for block in file.blocks(["common_index", "features"]):
             found, wrong = parse_lists(block.batch.column(1), fields)
             if wrong.any():
@@ -58,17 +60,17 @@ class CommonFeatures:
                 raise InputError(f"found {value}, expected {_LIST}", file=path, line=line, column="features")
             keys.append(block.batch.column(0))
             for field, array in found.items():
-                columns[field].append(array)
-        self._keys = pa.concat_arrays(keys)
-        self._columns = {field: pa.concat_arrays(arrays) for field, arrays in columns.items()}
-        if pc.count_distinct(self._keys).as_py() < len(self._keys):
-            counts = pc.value_counts(self._keys)
+                self._columns[field].add(array)
+        joined = pa.concat_arrays(keys)
+        if pc.count_distinct(joined).as_py() < len(joined):
+            counts = pc.value_counts(joined)
             index = counts.field(0)[int(counts.field(1).to_numpy().argmax())].as_py()
             raise InputError(f"found the index {index!r} again, expected each once", file=path, column="common_index")
+        self._index = KeyIndex(joined)
 
     def look_up(self, keys: pa.Array) -> dict[str, pa.Array]:
         """The fields of the rows with these indices; null where there is no such index."""
-        rows = pc.index_in(keys, value_set=self._keys)
+        rows = self._index.rows(keys)
         return {field: column.take(rows) for field, column in self._columns.items()}
 
 
@@ -78,7 +80,7 @@ class SkeletonFile:
     line_word = "line"
     header: tuple[str, ...] = ("sample_id", "click", "conversion", ORDER, *USER_FIELDS, *SAMPLE_FIELDS)
 
-    def __init__(self, path: Path, number: int, block_bytes: int) -> None:
+    def __init__(self, path: DataPath, number: int, block_bytes: int) -> None:
         """Opens the file.
 
         Args:
@@ -145,7 +147,7 @@ class AliCcpReader(LogReader):
     log_patterns = (f"{_SKELETON}_train.csv*", f"{_SKELETON}_test.csv*")
     block_size = _BLOCK_BYTES
 
-    def files(self) -> tuple[Path, ...]:
+    def files(self) -> tuple[DataPath, ...]:
         """The skeletons, then their common features."""
         return (*self.log_files, *(common_path(path) for path in self.log_files))
 
@@ -155,11 +157,11 @@ class AliCcpReader(LogReader):
             self._open(path).check()
             CsvFile(common_path(path), self._block_size, COMMON_COLUMNS).check()
 
-    def _open(self, path: Path) -> RawFile:
+    def _open(self, path: DataPath) -> RawFile:
         return SkeletonFile(path, self.log_files.index(path), self._block_size)
 
 
-def common_path(skeleton: Path) -> Path:
+def common_path(skeleton: DataPath) -> DataPath:
     """The common features of a skeleton.
 
     Raises:

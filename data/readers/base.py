@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ from data.readers.raw_file import RawFile, missing_column
 from data.readers.screening import screen
 from data.row_ledger import RowLedger
 from data.spec import DatasetSpec
+from data.storage import DataPath
 
 
 class LogReader(abc.ABC):
@@ -31,7 +31,7 @@ class LogReader(abc.ABC):
     log_patterns: ClassVar[tuple[str, ...]]
     block_size: ClassVar[int]
 
-    def __init__(self, spec: DatasetSpec, data_dir: Path, block_size: int | None = None) -> None:
+    def __init__(self, spec: DatasetSpec, data_dir: DataPath, block_size: int | None = None) -> None:
         """Finds the log files; nothing is read yet.
 
         Args:
@@ -47,10 +47,10 @@ class LogReader(abc.ABC):
         self._patterns = spec.files.log or self.log_patterns
         self.root = self._find_root(data_dir)
         # Of the layout's own names, some will do; of those that a config gives, every one must be there.
-        present = [pattern for pattern in self._patterns if any(self.root.glob(pattern))]
+        present = [pattern for pattern in self._patterns if self.root.glob(pattern)]
         self.log_files = self._matches(spec.files.log or present)
 
-    def files(self) -> tuple[Path, ...]:
+    def files(self) -> tuple[DataPath, ...]:
         """All input files, in a stable order."""
         return self.log_files
 
@@ -104,7 +104,7 @@ class LogReader(abc.ABC):
         return sum(self._open(path).num_rows_hint() for path in self.log_files)
 
     @abc.abstractmethod
-    def _open(self, path: Path) -> RawFile:
+    def _open(self, path: DataPath) -> RawFile:
         """Opens one file of the layout's kind."""
 
     def _tables(self, columns: Sequence[Column], logs: Sequence[RawFile]) -> tuple[FeatureTable, ...]:
@@ -115,26 +115,26 @@ class LogReader(abc.ABC):
                     raise missing_column(column.name, [log])
         return ()
 
-    def _find_root(self, data_dir: Path) -> Path:
+    def _find_root(self, data_dir: DataPath) -> DataPath:
         if not data_dir.exists():
             raise InputError(f"the data folder {data_dir} does not exist")
         if not data_dir.is_dir():
             raise InputError(f"the data folder {data_dir} is a file, expected a folder")
         # The downloads keep their files in a folder `data`; both it and the folder above it are taken.
         for root in (data_dir, data_dir / "data"):
-            if any(any(root.glob(pattern)) for pattern in self._patterns):
+            if any(root.glob(pattern) for pattern in self._patterns):
                 return root
-        names = sorted(path.name for path in data_dir.iterdir())
+        names = sorted(path.name for path, _ in data_dir.children())
         listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "") if names else "nothing"
         raise InputError(
             f"no log file {' or '.join(self._patterns)} in the data folder {data_dir} (found there: {listed})"
         )
 
-    def _matches(self, patterns: Sequence[str]) -> tuple[Path, ...]:
+    def _matches(self, patterns: Sequence[str]) -> tuple[DataPath, ...]:
         """Files by pattern, in the patterns' order and by name within one; each pattern must match."""
-        found: dict[Path, None] = {}
+        found: dict[DataPath, None] = {}
         for pattern in patterns:
-            paths = sorted(path for path in self.root.glob(pattern) if path.is_file())
+            paths = self.root.glob(pattern)
             if not paths:
                 raise InputError(f"no file {pattern} in the data folder {self.root}")
             found.update(dict.fromkeys(paths))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +10,10 @@ import pyarrow.csv
 
 from data.errors import InputError
 from data.readers.base import LogReader
-from data.readers.compression import first_bytes, open_bytes
+from data.readers.compression import codec_of, first_bytes, open_bytes
 from data.readers.csv_rows import LineFinder, numbered_rows
 from data.readers.raw_file import MalformedRow, RawBlock, RawFile
+from data.storage import DataPath
 
 # Large blocks keep the joins' look-up tables from being built too often; two are in memory at once.
 BLOCK_BYTES = 8 << 20
@@ -30,7 +30,7 @@ class CsvFile:
 
     line_word = "line"
 
-    def __init__(self, path: Path, block_bytes: int = BLOCK_BYTES, names: tuple[str, ...] | None = None) -> None:
+    def __init__(self, path: DataPath, block_bytes: int = BLOCK_BYTES, names: tuple[str, ...] | None = None) -> None:
         """Opens the file and reads its header.
 
         Args:
@@ -60,7 +60,7 @@ class CsvFile:
         position = 0
         try:
             reader = pyarrow.csv.open_csv(
-                self.path,
+                self.path.open_stream(codec_of(self.path)),
                 read_options=pyarrow.csv.ReadOptions(
                     block_size=self._block_bytes, use_threads=skipped is None, column_names=self._names
                 ),
@@ -115,7 +115,7 @@ class CsvFile:
             raise _unreadable(self.path, error) from error
 
     def _header(self) -> tuple[str, ...]:
-        if not self.path.stat().st_size:
+        if not self.path.size:
             raise InputError("the file is empty, expected a header and rows", file=self.path)
         rows = numbered_rows(self.path)
         if self._names is not None:
@@ -141,7 +141,7 @@ class CsvFile:
                 )
 
 
-def _unreadable(path: Path, error: OSError) -> InputError:
+def _unreadable(path: DataPath, error: OSError) -> InputError:
     return InputError(f"the file cannot be read: {error}", file=path)
 
 
@@ -189,5 +189,5 @@ class CsvReader(LogReader):
     log_patterns = ("*.csv", "*.csv.gz", "*.csv.zst")
     block_size = BLOCK_BYTES
 
-    def _open(self, path: Path) -> RawFile:
+    def _open(self, path: DataPath) -> RawFile:
         return CsvFile(path, self._block_size)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 from data.errors import InputError, shown
 from data.readers.compression import open_bytes
+from data.storage import DataPath
 
 
-def numbered_rows(path: Path, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+def numbered_rows(path: DataPath, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Every row that is not empty, the header first, and the line on which it starts, from 1.
 
     Args:
@@ -44,7 +44,7 @@ def numbered_rows(path: Path, strict: bool = False) -> Iterator[tuple[int, list[
 class LineFinder:
     """Finds the lines of rows; asked in the order of the file, it reads the file once."""
 
-    def __init__(self, path: Path, has_header: bool = True) -> None:
+    def __init__(self, path: DataPath, has_header: bool = True) -> None:
         """Describes the file; nothing is read before the first question."""
         self._first = -1 if has_header else 0  # The header is row -1.
         self._path = path
@@ -74,7 +74,7 @@ class LineFinder:
         return lines
 
 
-def _lines(path: Path, file: Iterable[bytes]) -> Iterator[str]:
+def _lines(path: DataPath, file: Iterable[bytes]) -> Iterator[str]:
     for number, line in enumerate(file, start=1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from data.errors import InputError, shown
 from data.readers.column import Column
+from data.readers.compact_column import CompactColumn
+from data.readers.key_index import KeyIndex
 from data.readers.raw_file import RawFile
 
 
@@ -33,19 +34,21 @@ class FeatureTable:
         """
         self.key = key
         names = list(dict.fromkeys([key.name, *(column.name for column in columns)]))
-        parts: dict[str, list[pa.Array]] = {name: [] for name in names}
+        self._columns = {column.name: CompactColumn() for column in columns}
+        parts: list[pa.Array] = []
         for block in file.blocks(names):
-            for name, array in block.parse([key, *columns]).items():
-                parts[name].append(array)
-        arrays = {name: pa.concat_arrays(arrays) for name, arrays in parts.items()}
-        self._keys = arrays.pop(key.name)
-        self._columns = arrays
-        _check_unique(file, key, self._keys)
+            parsed = block.parse([key, *columns])
+            parts.append(parsed[key.name])
+            for name, column in self._columns.items():
+                column.add(parsed[name])
+        keys = pa.concat_arrays(parts)
+        _check_unique(file, key, keys)
+        self._index = KeyIndex(keys)
 
     def look_up(self, keys: pa.Array) -> Mapping[str, pa.Array]:
         """The table's columns for the rows with these keys; null where it has no such key."""
-        rows = pc.index_in(keys, value_set=self._keys)
-        return {name: array.take(rows) for name, array in self._columns.items()}
+        rows = self._index.rows(keys)
+        return {name: column.take(rows) for name, column in self._columns.items()}
 
 
 def _check_unique(file: RawFile, key: Column, keys: pa.Array) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from data.errors import InputError
 from data.readers.base import LogReader
@@ -12,6 +11,7 @@ from data.readers.csv import BLOCK_BYTES, CsvFile
 from data.readers.feature_table import FeatureTable
 from data.readers.raw_file import RawFile, missing_column
 from data.spec import DatasetSpec
+from data.storage import DataPath
 
 USER_FEATURES = "user_features_*.csv"
 # The statistic file is not read: its counts span the whole period, the test days included.
@@ -29,17 +29,17 @@ class KuaiRandReader(LogReader):
     log_patterns = ("log_standard_*.csv",)
     block_size = BLOCK_BYTES
 
-    def __init__(self, spec: DatasetSpec, data_dir: Path, block_size: int | None = None) -> None:
+    def __init__(self, spec: DatasetSpec, data_dir: DataPath, block_size: int | None = None) -> None:
         """See LogReader; also finds the feature files."""
         super().__init__(spec, data_dir, block_size)
         self._user_features = self._one_file(spec.files.user_features or USER_FEATURES)
         self._item_features = self._one_file(spec.files.item_features or ITEM_FEATURES)
 
-    def files(self) -> tuple[Path, ...]:
+    def files(self) -> tuple[DataPath, ...]:
         """The log files, then the user's and the video's features."""
         return (*self.log_files, self._user_features, self._item_features)
 
-    def _open(self, path: Path) -> RawFile:
+    def _open(self, path: DataPath) -> RawFile:
         return CsvFile(path, self._block_size)
 
     def _tables(self, columns: Sequence[Column], logs: Sequence[RawFile]) -> tuple[FeatureTable, ...]:
@@ -69,7 +69,7 @@ class KuaiRandReader(LogReader):
                 tables.append(FeatureTable(file, key, own))
         return tuple(tables)
 
-    def _one_file(self, pattern: str) -> Path:
+    def _one_file(self, pattern: str) -> DataPath:
         paths = self._matches([pattern])
         if len(paths) > 1:
             names = ", ".join(path.name for path in paths)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -14,6 +13,7 @@ import pyarrow.parquet
 from data.errors import InputError
 from data.readers.base import LogReader
 from data.readers.raw_file import RawBlock, RawFile
+from data.storage import DataPath
 
 BATCH_ROWS = 64 * 1024
 
@@ -27,7 +27,7 @@ class ParquetFile:
 
     def __init__(
         self,
-        path: Path,
+        path: DataPath,
         batch_rows: int = BATCH_ROWS,
         partition: Mapping[str, str | None] = MappingProxyType({}),
     ) -> None:
@@ -43,10 +43,10 @@ class ParquetFile:
         """
         self.path = path
         self._batch_rows = batch_rows
-        if not path.stat().st_size:
+        if not path.size:
             raise InputError("the file is empty, expected Parquet", file=path)
         try:
-            with pyarrow.parquet.ParquetFile(path) as file:
+            with path.open_file() as source, pyarrow.parquet.ParquetFile(source) as file:
                 own = tuple(file.schema_arrow.names)
                 self._num_rows = int(file.metadata.num_rows)
         except pa.ArrowInvalid as error:
@@ -61,7 +61,7 @@ class ParquetFile:
         first_row = 0
         own = [name for name in columns if name not in self._partition]
         try:
-            with pyarrow.parquet.ParquetFile(self.path) as file:
+            with self.path.open_file() as source, pyarrow.parquet.ParquetFile(source) as file:
                 for batch in file.iter_batches(batch_size=self._batch_rows, columns=own):
                     yield RawBlock(self, first_row, self._with_partition(batch, columns))
                     first_row += batch.num_rows
@@ -101,8 +101,8 @@ class ParquetReader(LogReader):
     log_patterns = ("*.parquet", "*=*/**/*.parquet")
     block_size = BATCH_ROWS
 
-    def _open(self, path: Path) -> RawFile:
-        return ParquetFile(path, self._block_size, _partition(path.relative_to(self.root).parts[:-1]))
+    def _open(self, path: DataPath) -> RawFile:
+        return ParquetFile(path, self._block_size, _partition(path.parts_below(self.root)[:-1]))
 
 
 def _partition(folders: Sequence[str]) -> dict[str, str | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow as pa
 from data.errors import InputError, nearest, shown
 from data.readers.column import Column
 from data.readers.values import Parsed, UnreadableType, parse_column
+from data.storage import DataPath
 
 
 class RawFile(Protocol):
@@ -24,7 +24,7 @@ class RawFile(Protocol):
       line_word: What a place in the file is called: `line` or `row`.
     """
 
-    path: Path
+    path: DataPath
     header: tuple[str, ...]
     line_word: str
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 from data.errors import InputError
 from data.readers.base import LogReader
 from data.readers.raw_file import RawBlock, RawFile
+from data.storage import DataPath
 from data.tfrecords import TFRecordError, read_records
 
 BATCH_ROWS = 16 * 1024
@@ -24,7 +24,7 @@ class TFRecordFile:
 
     line_word = "record"
 
-    def __init__(self, path: Path, batch_rows: int = BATCH_ROWS) -> None:
+    def __init__(self, path: DataPath, batch_rows: int = BATCH_ROWS) -> None:
         """Opens the file and reads the features' names from its first batch.
 
         Args:
@@ -67,12 +67,12 @@ class TFRecordFile:
 
     def num_rows_hint(self) -> int:
         """Records, estimated from the length of the first ones."""
-        with self.path.open("rb") as file:
+        with self.path.open() as file:
             zipped = file.read(2) == b"\x1f\x8b"
         records = list(islice(read_records(self.path), 1000))
         sample = b"".join(records)
         length = len(zlib.compress(sample)) if zipped else len(sample) + 16 * len(records)
-        return max(1, round(self.path.stat().st_size * len(records) / max(1, length)))
+        return max(1, round(self.path.size * len(records) / max(1, length)))
 
     def _examples(self) -> Iterator[pa.RecordBatch]:
         """Batches of list columns, one for each feature that the batch has."""
@@ -119,5 +119,5 @@ class TFRecordReader(LogReader):
     log_patterns = ("*tfrecord*",)
     block_size = BATCH_ROWS
 
-    def _open(self, path: Path) -> RawFile:
+    def _open(self, path: DataPath) -> RawFile:
         return TFRecordFile(path, self._block_size)

@@ -23,6 +23,7 @@ from data.readers import open_reader
 from data.row_ledger import TakeWrongRows
 from data.spec import DatasetSpec
 from data.split_spec import SPLITS
+from data.storage import DataPath
 from pipeline.example_encoding import ExampleEncoder
 from pipeline.source_fingerprint import source_fingerprint
 
@@ -90,7 +91,7 @@ class LogExampleGenExecutor(base_executor.BaseExecutor):
           RuntimeError: If the rows written are not the rows read less those left out.
         """
         spec = DatasetSpec.model_validate_json(exec_properties["dataset"])
-        reader = open_reader(spec, Path(exec_properties["data_dir"]))
+        reader = open_reader(spec, exec_properties["data_dir"])
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
         encoder = ExampleEncoder()
@@ -152,15 +153,15 @@ class LogExampleGen(base_component.BaseComponent):
 
         Args:
           dataset: The log's description.
-          data_dir: Folder of the log's files.
+          data_dir: Folder of the log's files, or its URI.
         """
-        folder = Path(data_dir)
+        folder = DataPath.of(data_dir)
         examples = types.Channel(type=standard_artifacts.Examples)
         examples.additional_properties[example_gen_utils.SPAN_PROPERTY_NAME] = 0
         super().__init__(
             LogExampleGenSpec(
                 dataset=dataset.model_dump_json(),
-                data_dir=str(folder),
+                data_dir=data_dir,
                 # A folder that only the workers see cannot be looked into from here.
                 input_fingerprint=fingerprint(open_reader(dataset, folder).files()) if folder.exists() else "",
                 code_fingerprint=source_fingerprint("data"),

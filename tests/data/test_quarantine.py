@@ -17,6 +17,7 @@ from data.ingest import IngestionCounts, split_batches
 from data.quarantine import SCHEMA, QuarantineFile
 from data.readers import open_reader
 from data.readers.csv_rows import LineFinder
+from data.storage import DataPath
 from tests.data.small_log import LOG, USERS, log_lines, make_spec, user_lines, with_value, write_log
 from tests.data.test_readers import parquet_log, wide_spec
 
@@ -228,7 +229,7 @@ def test_the_quarantine_file_appears_whole_or_not_at_all(tmp_path: Path) -> None
 def test_line_finder_reads_on_and_starts_again(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text('a,b\n1,2\n\n"3\n3",4\n5,6\n')
-    finder = LineFinder(path)
+    finder = LineFinder(DataPath.of(path))
     assert finder.lines_of([0, 1]) == [2, 4]
     assert finder.lines_of([2]) == [6]
     assert finder.lines_of([1]) == [4]
