@@ -32,7 +32,7 @@ class ComponentResult:
 
 
 def read_results(metadata_path: Path) -> dict[str, ComponentResult]:
-    """The components of the latest run that finished, in the order in which they ran.
+    """The components that the latest run finished, in the order in which they ran; a failed run has fewer.
 
     Args:
       metadata_path: SQLite file of ML Metadata.

@@ -3,10 +3,15 @@
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pipeline.run_results import ComponentResult
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -40,16 +45,28 @@ def crocodile(*arguments: object, check: bool = True) -> subprocess.CompletedPro
 
 @dataclass(frozen=True)
 class DemoRun:
-    """A finished run: the log it read, the folder it wrote, and what it printed."""
+    """A finished run: the log it read, the folder it wrote, what it printed, and what its components left.
+
+    Later runs into the same folder, such as one that fails halfway, do not change `components`.
+    """
 
     log: Path
     output: Path
-    printed: str
+    printed: str = ""
+    components: Mapping[str, "ComponentResult"] = field(default_factory=dict)
 
     @property
     def arguments(self) -> list[object]:
         """The command that was run, to run it again."""
         return ["run", "--config", ROOT / "configs/demo.yaml", "--data", self.log, "--output", self.output, *SMALL]
+
+
+def finished_run(run: DemoRun, arguments: list[object]) -> DemoRun:
+    """Carries out a run and takes note of what it left behind."""
+    from pipeline.run_results import read_results
+
+    done = crocodile(*arguments)
+    return DemoRun(run.log, run.output, done.stdout, read_results(run.output / "metadata.sqlite"))
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +80,8 @@ def demo_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def demo_run(demo_log: Path, tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     """One whole run of the pipeline, served and scored, which every end-to-end test looks at."""
-    run = DemoRun(demo_log, tmp_path_factory.mktemp("demo_run"), "")
-    done = crocodile(*run.arguments)
-    return DemoRun(run.log, run.output, done.stdout)
+    run = DemoRun(demo_log, tmp_path_factory.mktemp("demo_run"))
+    return finished_run(run, run.arguments)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,7 +16,6 @@ from models.training.input import model_inputs
 from models.zoo import build_model
 from pipeline.components.serving_check import read_examples
 from pipeline.config_file import load_config
-from pipeline.run_results import read_results
 from serving.client import PredictClient
 from serving.embedded import embedded_server
 from serving.servable import Servable
@@ -29,8 +28,7 @@ TOLERANCE = 1e-5
 @pytest.fixture(scope="module")
 def served(demo_run: DemoRun) -> tuple[Path, list[bytes]]:
     """The pushed version's folder, and all test rows."""
-    results = read_results(demo_run.output / "metadata.sqlite")
-    examples = read_examples(str(Path(results["LogExampleGen"].uris["examples"]) / "Split-test"), 1_000_000)
+    examples = read_examples(str(Path(demo_run.components["LogExampleGen"].uris["examples"]) / "Split-test"), 1_000_000)
     _, version = latest_version(demo_run.output / "serving_model" / "crocodile")
     return version, examples
 
@@ -48,8 +46,7 @@ def test_the_trainers_model_gives_the_same(
     """The Keras model of the config, with the trained weights, on what the transform graph makes of the raw rows."""
     version, examples = served
     config = load_config(ROOT / "configs/demo.yaml", [argument.removeprefix("--set=") for argument in SMALL])
-    results = read_results(demo_run.output / "metadata.sqlite")
-    transform = tft.TFTransformOutput(results["Transform"].uris["transform_graph"])
+    transform = tft.TFTransformOutput(demo_run.components["Transform"].uris["transform_graph"])
     model = build_model(ModelConfig.model_validate(config.model), feature_layout(config.dataset, transform), seed=7)
     module = tf.Module()
     module.model_weights = model_weights(model)
