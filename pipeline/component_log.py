@@ -37,11 +37,12 @@ def component_started(total: int, callback: Callable[[str, int, int], None] | No
         return
     logger = absl_logging.get_absl_logger()
     handler = _StartHandler(total, callback)
-    level = logger.level
+    # By absl's own call: components set its verbosity for a while, and set it back to what absl says it was.
+    verbosity = absl_logging.get_verbosity()
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    absl_logging.set_verbosity(absl_logging.INFO)
     try:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.setLevel(level)
+        absl_logging.set_verbosity(verbosity)

@@ -47,12 +47,14 @@ def crocodile(*arguments: object, check: bool = True) -> subprocess.CompletedPro
 class DemoRun:
     """A finished run: the log it read, the folder it wrote, what it printed, and what its components left.
 
-    Later runs into the same folder, such as one that fails halfway, do not change `components`.
+    `progress` is what it said on standard error. Later runs into the same folder, such as one that fails halfway, do
+    not change `components`.
     """
 
     log: Path
     output: Path
     printed: str = ""
+    progress: str = ""
     components: Mapping[str, "ComponentResult"] = field(default_factory=dict)
 
     @property
@@ -66,7 +68,7 @@ def finished_run(run: DemoRun, arguments: list[object]) -> DemoRun:
     from pipeline.run_results import read_results
 
     done = crocodile(*arguments)
-    return DemoRun(run.log, run.output, done.stdout, read_results(run.output / "metadata.sqlite"))
+    return DemoRun(run.log, run.output, done.stdout, done.stderr, read_results(run.output / "metadata.sqlite"))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -44,6 +45,11 @@ def versions(run: DemoRun) -> list[str]:
 
 def test_every_component_ran(demo_run: DemoRun) -> None:
     assert set(demo_run.components) == COMPONENTS
+
+
+def test_every_component_was_announced_as_it_started(demo_run: DemoRun) -> None:
+    for component in COMPONENTS:
+        assert re.search(rf"\[\d+/{len(COMPONENTS)}\] {component}\n", demo_run.progress), component
 
 
 def test_the_table_and_the_paths_are_printed(demo_run: DemoRun) -> None:
