@@ -42,7 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", category=FutureWarning, module="google")
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        arguments = build_parser(words[0] if words else None).parse_args(words)
+        parser = build_parser(words[0] if words else None)
+        arguments, unknown = parser.parse_known_args(words)
+        if unknown and not getattr(arguments, "takes_unknown", False):
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        arguments.unknown = unknown
         status: int = arguments.run(arguments)
     except ModuleNotFoundError as error:
         if _is_ours(error):

@@ -30,6 +30,33 @@ class ServerTls:
 
 
 @dataclass(frozen=True)
+class SslConfigTls:
+    """A server's TLS as TensorFlow Serving's SSLConfig file holds it: the PEM texts themselves.
+
+    Attributes:
+        server_key: The server's private key.
+        server_cert: Its certificate chain.
+        custom_ca: Certificates that sign clients' certificates; empty for none.
+        client_verify: Whether a client without a certificate is refused.
+    """
+
+    server_key: str
+    server_cert: str
+    custom_ca: str = ""
+    client_verify: bool = False
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """Returns gRPC's credentials; raises ValueError where clients are to be verified by nobody."""
+        if self.client_verify and not self.custom_ca:
+            raise ValueError("client_verify needs custom_ca: the certificates that sign those of clients")
+        return grpc.ssl_server_credentials(
+            [(self.server_key.encode(), self.server_cert.encode())],
+            root_certificates=self.custom_ca.encode() or None,
+            require_client_auth=self.client_verify,
+        )
+
+
+@dataclass(frozen=True)
 class ClientTls:
     """The files of a client that speaks TLS.
 

@@ -47,6 +47,30 @@ class UnavailableError(ServingError):
     code = grpc.StatusCode.UNAVAILABLE
 
 
+class UnimplementedError(ServingError):
+    """The request is of a kind that no server of this protocol answers."""
+
+    code = grpc.StatusCode.UNIMPLEMENTED
+
+
+class ResourceExhaustedError(ServingError):
+    """The request was waiting for too long, or would take more than it may."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class DeadlineExceededError(ServingError):
+    """The request's deadline passed before it was answered."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+class DataLossError(ServingError):
+    """A file is not what it should be."""
+
+    code = grpc.StatusCode.DATA_LOSS
+
+
 class ServableLoadError(Exception):
     """A SavedModel directory that cannot be loaded, or a base path without any."""
 
@@ -68,7 +92,17 @@ class RequestFailedError(ServingError):
 
 
 _ERROR_BY_STATUS: dict[grpc.StatusCode, type[ServingError]] = {
-    error.code: error for error in (InvalidArgumentError, NotFoundError, FailedPreconditionError, UnavailableError)
+    error.code: error
+    for error in (
+        InvalidArgumentError,
+        NotFoundError,
+        FailedPreconditionError,
+        UnavailableError,
+        UnimplementedError,
+        ResourceExhaustedError,
+        DeadlineExceededError,
+        DataLossError,
+    )
 }
 
 

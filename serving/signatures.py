@@ -11,12 +11,23 @@ from typing import Any
 import numpy as np
 
 from serving.errors import FailedPreconditionError, InvalidArgumentError
-from serving.protos import SignatureDef, TensorProto
-from serving.tensors import to_ndarray
+from serving.protos import DataType, SignatureDef, TensorProto
+from serving.tensors import data_type, to_ndarray
 
 DEFAULT_SIGNATURE = "serving_default"
 
 Inputs = Mapping[str, TensorProto | np.ndarray]
+
+
+def debug_shape(shape: Sequence[int]) -> str:
+    """Returns a shape as C++'s ``TensorShape::DebugString`` writes it."""
+    return f"[{','.join(map(str, shape))}]"
+
+
+def dtype_name(array: np.ndarray) -> str:
+    """Returns the name of an array's DataType, e.g. DT_FLOAT."""
+    name: str = DataType.Name(data_type(array))
+    return name
 
 
 def _names(names: Iterable[str]) -> str:

@@ -139,6 +139,11 @@ def _from_list(values: Any, encoding: _Encoding, size: int) -> np.ndarray:
     return filled
 
 
+def data_type(array: np.ndarray) -> int:
+    """Returns the DataType of an array; DT_INVALID (0) where TensorFlow has none."""
+    return _DATA_TYPES.get(array.dtype, 0)
+
+
 def _normalised(array: Any) -> tuple[np.ndarray, int]:
     """Returns the array (text as UTF-8 bytes) and its DataType."""
     array = np.asarray(array)
@@ -147,17 +152,17 @@ def _normalised(array: Any) -> tuple[np.ndarray, int]:
         strings = np.empty(len(texts), np.object_)
         strings[:] = texts
         array = strings.reshape(array.shape)
-    data_type = _DATA_TYPES.get(array.dtype)
-    if data_type is None:
+    number = data_type(array)
+    if not number:
         raise ValueError(f"arrays of {array.dtype} cannot be sent")
-    return array, data_type
+    return array, number
 
 
-def _empty_proto(array: np.ndarray, data_type: int) -> TensorProto:
-    proto = TensorProto(dtype=data_type)
+def _set_shape(proto: Any, array: np.ndarray) -> None:
+    # A scalar has a shape too, of no dimensions: a proto without one would be written otherwise than C++ writes it.
+    proto.tensor_shape.SetInParent()
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
-    return proto
 
 
 def to_proto(array: Any) -> TensorProto:
@@ -169,8 +174,9 @@ def to_proto(array: Any) -> TensorProto:
     Raises:
         ValueError: There is no TensorFlow dtype for the array's.
     """
-    array, data_type = _normalised(array)
-    proto = _empty_proto(array, data_type)
+    array, number = _normalised(array)
+    proto = TensorProto(dtype=number)
+    _set_shape(proto, array)
     if array.dtype == np.object_:
         proto.string_val.extend(array.ravel())
     else:
@@ -184,11 +190,22 @@ def to_field_proto(array: Any) -> TensorProto:
     Clients in the wild read ``outputs["y"].float_val``: a response in ``tensor_content`` would look empty to
     them.
     """
-    array, data_type = _normalised(array)
-    proto = _empty_proto(array, data_type)
-    encoding = _ENCODINGS[data_type]
+    proto = TensorProto()
+    fill_field_proto(proto, array)
+    return proto
+
+
+def fill_field_proto(proto: Any, array: Any) -> None:
+    """Writes an array into an empty TensorProto, as ``to_field_proto`` does, without a copy of the message.
+
+    Raises:
+        ValueError: There is no TensorFlow dtype for the array's.
+    """
+    array, number = _normalised(array)
+    proto.dtype = number
+    _set_shape(proto, array)
+    encoding = _ENCODINGS[number]
     values = np.ascontiguousarray(array).ravel()
     if encoding.field in _REINTERPRETED:
         values = values.view(encoding.stored)
     getattr(proto, encoding.field).extend(values.tolist())
-    return proto

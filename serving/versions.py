@@ -1,7 +1,9 @@
 """Which directories under a base path are versions of a model, by TensorFlow Serving's rules."""
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from serving.errors import ServableLoadError
 
@@ -39,6 +41,25 @@ def version_directories(base_path: Path) -> dict[int, Path]:
             logger.warning("%s and %s are both version %d: serving the latter", found[version], path, version)
         found[version] = path
     return dict(sorted(found.items()))
+
+
+def aspired_versions(available: Iterable[int], policy: Any = None) -> list[int]:
+    """Returns which of some versions are to be served, ascending (file_system_storage_path_source.cc).
+
+    Args:
+        available: The versions there are.
+        policy: A ServableVersionPolicy: the latest n (0 counts as 1), all, or specific ones; None for the latest.
+    """
+    versions = sorted(available)
+    choice = policy.WhichOneof("policy_choice") if policy is not None else None
+    if choice == "all":
+        return versions
+    if choice == "specific":
+        wanted = set(policy.specific.versions)
+        for version in sorted(wanted - set(versions)):
+            logger.warning("version %d is asked for by the version policy, and is not there", version)
+        return [version for version in versions if version in wanted]
+    return versions[-max(1, policy.latest.num_versions if choice == "latest" else 1) :]
 
 
 def is_complete(directory: Path) -> bool:

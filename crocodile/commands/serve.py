@@ -1,4 +1,4 @@
-"""``crocodile serve``: the embedded model server, TensorFlow Serving's protocol."""
+"""``crocodile serve``: the embedded model server, TensorFlow Serving's protocol and flags."""
 
 import argparse
 import logging
@@ -6,16 +6,21 @@ import os
 import queue
 import signal
 import sys
-from pathlib import Path
+from collections.abc import Sequence
+
+from serving.flags import add_flags, check_ranges, ignored_flags
 
 _EPILOG = """\
 examples:
   crocodile serve --model-base-path output/demo/serving_model/crocodile
-  crocodile serve --model-base-path models/ctr --model-name ctr --port 0
+  crocodile serve --model-base-path models/ctr --model-name ctr --port 8500 --rest-api-port 8501
+  crocodile serve --model-config-file models.config --model-config-file-poll-wait-seconds 60
+  crocodile serve --model-base-path models/ctr --enable-batching --batching-parameters-file batching.config
   crocodile serve --model-base-path models/ctr --ssl-certificate server.crt --ssl-key server.key
 
 The base path holds numbered version directories; the highest one is served, and a higher one that appears
 takes its place without a request being lost. SIGTERM or Ctrl-C finishes what is in flight and stops.
+crocodile-model-server is the same with TensorFlow Serving's own defaults.
 """
 
 
@@ -23,88 +28,62 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Adds the command to the parser of ``crocodile`` and returns its own."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "serve",
-        help="serve a pushed model over gRPC",
-        description="Serve a SavedModel over gRPC: TensorFlow Serving's PredictionService.",
+        help="serve a pushed model over gRPC and REST",
+        usage="crocodile serve [--flag=value ...]",
+        description="Serve SavedModels over gRPC and REST: TensorFlow Serving's protocol and flags.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument(
-        "--model-base-path",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="directory of numbered version directories",
-    )
-    parser.add_argument("--model-name", default="crocodile", metavar="NAME", help="name in requests (%(default)s)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s: this machine only)")
-    parser.add_argument("--port", type=int, default=8500, help="gRPC port (%(default)s); 0 takes a free one")
-    parser.add_argument(
-        "--file-system-poll-wait-seconds",
-        type=float,
-        default=1.0,
-        metavar="S",
-        help="how often to look for a new version (%(default)s); 0 looks at the start only",
-    )
-    parser.add_argument(
-        "--max-message-mib",
-        type=int,
-        default=64,
-        metavar="N",
-        help="longest request and response in MiB (%(default)s)",
-    )
-    parser.add_argument(
-        "--grace-seconds",
-        type=float,
-        default=10.0,
-        metavar="S",
-        help="how long requests in flight may take when the server stops (%(default)s)",
-    )
-    parser.add_argument("--ssl-certificate", type=Path, metavar="FILE", help="PEM certificate chain: serve TLS")
-    parser.add_argument("--ssl-key", type=Path, metavar="FILE", help="PEM private key of the certificate")
-    parser.add_argument(
-        "--ssl-client-ca",
-        type=Path,
-        metavar="FILE",
-        help="PEM certificates: clients must have one signed by these",
-    )
-    parser.set_defaults(run=run)
+    # Where TensorFlow Serving would wait for a model and try for minutes, a person at a terminal wants to be told.
+    add_flags(parser, model_name="crocodile", wait_for_models=False, max_num_load_retries=0)
+    parser.set_defaults(run=run, takes_unknown=True)
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Serves until a signal stops it; returns the exit status, 1 if the server could not start."""
-    if (args.ssl_certificate is None) != (args.ssl_key is None):
-        return _failed("--ssl-certificate and --ssl-key go together")
-    if args.ssl_client_ca is not None and args.ssl_certificate is None:
-        return _failed("--ssl-client-ca needs --ssl-certificate and --ssl-key")
-    if not 0 <= args.port <= 65535:
-        return _failed(f"--port should be 0 to 65535, not {args.port}")
-    if not 1 <= args.max_message_mib <= 2047:
-        return _failed(f"--max-message-mib should be 1 to 2047, not {args.max_message_mib}")
+    return serve(args, getattr(args, "unknown", ()), "crocodile serve")
+
+
+def serve(flags: argparse.Namespace, unknown: Sequence[str], program: str) -> int:
+    """Serves until a signal stops it.
+
+    Args:
+        flags: All of ``serving.flags``, by name.
+        unknown: Words that are no flag: reported and ignored, as TensorFlow Serving does.
+        program: Its name in messages.
+
+    Returns:
+        The exit status, 1 if the server could not start.
+    """
+    if flags.version:
+        print(_versions())
+        return 0
+    for word in unknown:
+        print(f"unknown argument: {word}", flush=True)
+    wrong = check_ranges(flags)
+    if wrong is not None:
+        print(f"{program}: {wrong}", file=sys.stderr)
+        return 1
     # TensorFlow's notes on its own start say nothing to who serves a model; its warnings do.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # TensorFlow takes seconds to import; --help and the checks above do without.
-    from serving.credentials import ServerTls
-    from serving.errors import ServableLoadError
-    from serving.server import ModelServer, ServerOptions
+    from serving.errors import ServableLoadError, ServingError
+    from serving.flag_options import server_options
+    from serving.server import ModelServer
+    from serving.server_logs import configure_logs
 
-    tls = ServerTls(args.ssl_certificate, args.ssl_key, args.ssl_client_ca) if args.ssl_certificate else None
-    server = ModelServer(
-        ServerOptions(
-            model_base_path=args.model_base_path,
-            model_name=args.model_name,
-            host=args.host,
-            port=args.port,
-            file_system_poll_wait_seconds=args.file_system_poll_wait_seconds,
-            max_message_bytes=args.max_message_mib * 2**20,
-            tls=tls,
-        )
-    )
+    configure_logs(flags.log_format, requests=flags.log_requests)
+    for name in ignored_flags(flags):
+        logging.getLogger(__name__).warning("--%s has no effect here", name)
     try:
+        server = ModelServer(server_options(flags))
         server.start()
-    except (ServableLoadError, OSError) as error:
-        return _failed(str(error))
+    except ServingError as error:
+        return _failed(program, f"{error.code.name}: {error.message}")
+    except (ServableLoadError, OSError, ValueError) as error:
+        return _failed(program, str(error))
     # A queue may be filled from within a signal handler; an Event's lock may be held by the very thread it
     # interrupts.
     signals: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -118,10 +97,19 @@ def run(args: argparse.Namespace) -> int:
     for number, handler in former.items():
         signal.signal(number, handler)
     print(f"{signal.Signals(received).name}: stopping", flush=True)
-    server.stop(args.grace_seconds)
+    server.stop(flags.grace_seconds)
     return 0
 
 
-def _failed(message: str) -> int:
-    print(f"crocodile serve: {message}", file=sys.stderr)
+def _versions() -> str:
+    from importlib import metadata
+
+    return (
+        f"Crocodile ModelServer: {metadata.version('crocodile-recsys')}\n"
+        f"TensorFlow Library: {metadata.version('tensorflow')}"
+    )
+
+
+def _failed(program: str, message: str) -> int:
+    print(f"{program}: Failed to start server. Error: {message}", file=sys.stderr)
     return 1

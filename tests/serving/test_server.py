@@ -75,14 +75,6 @@ def test_metadata_is_the_models_signatures(stub: PredictionServiceStub) -> None:
     assert raw.method_name == "tensorflow/serving/predict"
 
 
-@pytest.mark.parametrize("method", ["Classify", "Regress", "MultiInference"])
-def test_other_methods_are_unimplemented(server: ModelServer, method: str, caplog: pytest.LogCaptureFixture) -> None:
-    with grpc.insecure_channel(server.address) as channel, pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary(f"/tensorflow.serving.PredictionService/{method}")(b"")
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    assert caplog.records == []
-
-
 def test_concurrent_callers_get_their_own_rows(server: ModelServer, rows: Rows) -> None:
     def one(i: int) -> float:
         return client.predict([rows.examples[i]]).item()
