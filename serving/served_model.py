@@ -98,7 +98,7 @@ class ServedModel:
 
     def watch(self) -> None:
         """Watches the base path, whatever is loaded."""
-        if not self._stopping.is_set():
+        if self._poll_wait_seconds > 0 and not self._stopping.is_set():
             self._poller.start()
 
     def stop(self) -> None:
@@ -115,7 +115,10 @@ class ServedModel:
         """Takes another base path or version policy; what follows from it is loaded and unloaded soon."""
         self.base_path = Path(base_path)
         self._policy = policy
-        self._look.set()
+        if self._poller.is_alive():
+            self._look.set()
+        else:
+            threading.Thread(target=self.sync, name=f"update {self.name}", daemon=True).start()
 
     def versions(self) -> list[int]:
         """Returns the loaded versions, ascending."""
@@ -235,7 +238,7 @@ class ServedModel:
 
     def _poll(self) -> None:
         while True:
-            self._look.wait(self._poll_wait_seconds if self._poll_wait_seconds > 0 else None)
+            self._look.wait(self._poll_wait_seconds)
             self._look.clear()
             if self._stopping.is_set():
                 return
