@@ -44,6 +44,17 @@ class IngestionCounts:
         """Kept rows of a split, of a domain, of both or of all."""
         return sum(n for (s, d), n in self.kept.items() if split in (None, s) and domain in (None, d))
 
+    def as_dict(self) -> dict[str, object]:
+        """Where every row went, ready for JSON."""
+        kept = {split: {domain: n for (s, domain), n in sorted(self.kept.items()) if s == split} for split in SPLITS}
+        return {
+            "rows": self.rows,
+            "kept": kept,
+            "quarantined": dict(self.quarantined),
+            "dropped": dict(self.dropped),
+            "left_out": {"other_domains": dict(self.other_domains), "other_periods": self.other_periods},
+        }
+
     def verify(self) -> None:
         """Checks that every row is kept, quarantined, dropped or left out for a reason.
 
@@ -123,19 +134,46 @@ def _assign(rows: UsableRows, spec: DatasetSpec, keys: tuple[str, ...]) -> Assig
     if isinstance(split, HashSplit):
         fractions, seed = split.fractions, split.seed
         return lambda batch: assign_by_hash([_column(batch, key) for key in keys], fractions, seed)
-    bounds = _time_bounds(rows, spec, split)
-    return lambda batch: assign_by_time(_column(batch, spec.roles.time.column).to_numpy(), bounds)
-
-
-def _time_bounds(rows: UsableRows, spec: DatasetSpec, split: TimeSplit) -> TimeBounds:
-    """Where a split by time divides the log; by fractions, after a pass over the used domains' times."""
+    time, domain = spec.roles.time.column, spec.roles.domain
     if split.days is not None:
-        return day_bounds(split)
-    times = []
+        bounds = day_bounds(split)
+        return lambda batch: assign_by_time(_column(batch, time).to_numpy(), bounds)
+    by_domain = _fraction_bounds(rows, spec, split)
+    if not split.by_domain:
+        return lambda batch: assign_by_time(_column(batch, time).to_numpy(), by_domain[0])
+
+    def assign(batch: pa.RecordBatch) -> np.ndarray:
+        codes = _domain_codes(_column(batch, domain), spec)
+        times = _column(batch, time).to_numpy()
+        splits = np.full(len(times), LEFT_OUT, np.int8)
+        for code, bounds in enumerate(by_domain):
+            splits[codes == code] = assign_by_time(times[codes == code], bounds)
+        return splits
+
+    return assign
+
+
+def _fraction_bounds(rows: UsableRows, spec: DatasetSpec, split: TimeSplit) -> list[TimeBounds]:
+    """Where shares of the rows in order of time end, after a pass over the used domains' times.
+
+    Returns:
+      The bounds of every domain, where each is divided on its own; otherwise one entry, of all.
+    """
+    times: list[list[np.ndarray]] = [[] for _ in spec.domains]
     for batch in rows.batches([spec.roles.domain, spec.roles.time.column], rows.ledger()):
-        in_use = pc.is_in(batch.column(0).cast(pa.string()), value_set=pa.array(spec.domains))
-        times.append(batch.column(1).filter(in_use).to_numpy())
-    return fraction_bounds(np.concatenate([np.empty(0, np.int64), *times]), split.fractions)
+        codes, values = _domain_codes(batch.column(0), spec), batch.column(1).to_numpy()
+        for code, found in enumerate(times):
+            found.append(values[codes == code])
+    if not split.by_domain:
+        times = [[part for found in times for part in found]]
+    return [fraction_bounds(np.concatenate([np.empty(0, np.int64), *found]), split.fractions) for found in times]
+
+
+def _domain_codes(domains: pa.Array, spec: DatasetSpec) -> np.ndarray:
+    """Each row's place in `spec.domains`, int32 [N]; -1 of another domain."""
+    places = pc.index_in(domains.cast(pa.string()), value_set=pa.array(spec.domains))
+    codes: np.ndarray = pc.fill_null(places, -1).to_numpy()
+    return codes
 
 
 def _hash_keys(spec: DatasetSpec) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -42,11 +43,17 @@ class Files(StrictModel):
       log: The impression log, one or more patterns.
       user_features: KuaiRand's user table.
       item_features: KuaiRand's basic video table.
+      item_statistics: KuaiRand's statistic video table; read only where it is given, and only with
+        `item_statistics_until`. The published one counts the whole period, the evaluation days included: a feature of
+        it would leak. `dataset.item_history` counts the log's own earlier days instead.
+      item_statistics_until: The last day that `item_statistics` counts; must lie before the first training day.
     """
 
     log: Annotated[tuple[str, ...], Field(strict=False)] = ()
     user_features: str | None = None
     item_features: str | None = None
+    item_statistics: str | None = None
+    item_statistics_until: Annotated[datetime.date, Field(strict=False)] | None = None
 
 
 class Quarantine(StrictModel):

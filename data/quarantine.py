@@ -9,7 +9,9 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet
 
-Reason = Literal["malformed", "missing_value", "wrong_label", "wrong_time", "wrong_type"]
+Reason = Literal[
+    "malformed", "missing_value", "wrong_label", "wrong_time", "wrong_type", "wrong_domain", "time_out_of_range"
+]
 
 # One row of the log each. `line` is the row's number in a file that has no lines; `column` is null where the whole
 # row is at fault, and the first wrong column where several are.

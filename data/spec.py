@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from data.feature import Feature
+from data.history_spec import ItemHistory
 from data.log_spec import Files, Layout, Quarantine, Roles
-from data.split_spec import HashSplit, TimeSplit
+from data.split_spec import DayRange, HashSplit, TimeSplit
 from data.strict_model import StrictModel
 
 
@@ -22,7 +23,11 @@ class DatasetSpec(StrictModel):
         partition folders or not) or `tfrecord` (of tf.Examples).
       files: Files below the data folder.
       roles: The columns with a meaning of their own.
-      domains: The domains in use, as text, in the order of the model's towers. Other rows are left out.
+      domains: The domains in use, as text, in the order of the model's towers.
+      other_domains: What becomes of rows of other domains: `leave_out` counts them and says so, `quarantine` takes
+        them for wrong rows, as a log is that should have no others.
+      time_range: Days in which every time must lie, by the clock of the split's time zone; a row of another is wrong.
+      item_history: Features of the items, counted in the log's own rows of days before the training days.
       features: The fields that the model sees. The user and the item column are added where not listed.
       leaks: Columns that hold what happens after the impression; listing one as a feature is an error.
       min_count: Default low-frequency threshold, as in Crocodile's §4.1: rarer values fall to the default id.
@@ -36,6 +41,9 @@ class DatasetSpec(StrictModel):
     files: Files = Files()
     roles: Roles
     domains: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    other_domains: Literal["leave_out", "quarantine"] = "leave_out"
+    time_range: DayRange | None = None
+    item_history: ItemHistory | None = None
     features: Annotated[tuple[Feature, ...], Field(strict=False)]
     leaks: Annotated[tuple[str, ...], Field(strict=False)] = ()
     min_count: Annotated[int, Field(ge=1)] = 10
@@ -89,7 +97,43 @@ class DatasetSpec(StrictModel):
             feature = next((f for f in self.features if f.name == column), None)
             if feature is not None and feature.kind != "categorical":
                 raise ValueError(f"the {role} column {column!r} must be a categorical feature, found {feature.kind}")
+        self._check_history()
         return self
+
+    def _check_history(self) -> None:
+        """Features of the past may come only from days before anything is learned or judged."""
+        files = self.files
+        if (files.item_statistics is None) != (files.item_statistics_until is None):
+            raise ValueError(
+                "files.item_statistics and files.item_statistics_until belong together: a table of statistics may be "
+                "read only where it is known to count no day of the split. KuaiRand's published one counts the whole "
+                "period, and would leak; count the log's own earlier days with item_history instead"
+            )
+        sources = {}
+        if files.item_statistics_until is not None:
+            sources["files.item_statistics counts days until"] = files.item_statistics_until
+        if self.item_history is not None:
+            sources["item_history counts days until"] = self.item_history.days.last
+            numeric = {feature.name for feature in self.features if feature.kind == "numeric"}
+            for feature in self.item_history.features:
+                if feature.name not in numeric:
+                    raise ValueError(f"the history feature {feature.name!r} is not listed as a numeric feature")
+                if any(other.name == feature.of and other.kind != "numeric" for other in self.raw_inputs):
+                    raise ValueError(f"the history feature {feature.name!r} is of {feature.of!r}, which is no number")
+        for source, last in sources.items():
+            days = self.split.days if isinstance(self.split, TimeSplit) else None
+            if days is None:
+                raise ValueError(f"{source} {last}, which is safe only with a split by days, all of them later")
+            if last >= days[0].first:
+                raise ValueError(
+                    f"{source} {last}, but the training days start on {days[0].first}: the statistics would hold the "
+                    "labels that they are to predict; expected only days before these"
+                )
+
+    @property
+    def history_names(self) -> frozenset[str]:
+        """The features that no file has: they are counted."""
+        return frozenset() if self.item_history is None else frozenset(f.name for f in self.item_history.features)
 
     @property
     def fields(self) -> tuple[Feature, ...]:

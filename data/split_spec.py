@@ -42,10 +42,13 @@ class TimeSplit(StrictModel):
       test: Days of the test rows.
       fractions: Shares of train, validation and test when no days are given; rows of one instant are never
         divided between two splits.
+      by_domain: With fractions: whether every domain is divided by its own times, so that each has these shares. Then
+        no training row is later than an evaluation row of its own domain, but it may be later than another's.
     """
 
     method: Literal["time"] = "time"
     timezone: str = "UTC"
+    by_domain: bool = False
     train: DayRange | None = None
     validation: DayRange | None = None
     test: DayRange | None = None
@@ -71,6 +74,8 @@ class TimeSplit(StrictModel):
                 raise ValueError(
                     f"splits overlap or are out of order: one ends on {earlier.last}, the next starts on {later.first}"
                 )
+        if given and self.by_domain:
+            raise ValueError("by_domain divides by fractions; leave it out, or the days of train, validation and test")
         _check_fractions(self.fractions)
         return self
 

@@ -36,8 +36,7 @@ def day_bounds(split: TimeSplit) -> TimeBounds:
     """
     if split.days is None:
         raise ValueError("the split has no days")
-    zone = zoneinfo.ZoneInfo(split.timezone)
-    train, validation, test = (_instants(days, zone) for days in split.days)
+    train, validation, test = (instants(days, split.timezone) for days in split.days)
     return train, validation, test
 
 
@@ -85,7 +84,9 @@ def assign_by_hash(keys: Sequence[pa.Array], fractions: Sequence[float], seed: i
     return np.searchsorted(np.cumsum(fractions)[:2], uniform, side="right").astype(np.int8)
 
 
-def _instants(days: DayRange, zone: zoneinfo.ZoneInfo) -> tuple[int, int]:
+def instants(days: DayRange, timezone: str) -> tuple[int, int]:
+    """The half-open range of milliseconds since 1970 UTC that days last, by a time zone's clock."""
+    zone = zoneinfo.ZoneInfo(timezone)
     return _midnight(days.first, zone), _midnight(days.last + datetime.timedelta(days=1), zone)
 
 

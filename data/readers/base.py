@@ -9,8 +9,9 @@ from typing import ClassVar
 import pyarrow as pa
 
 from data.errors import InputError
-from data.readers.column import Column, choose_columns
+from data.readers.column import Column, choose_columns, joined_columns
 from data.readers.feature_table import FeatureTable
+from data.readers.item_history import ItemHistoryTable, count_history
 from data.readers.raw_file import RawFile, missing_column
 from data.readers.screening import screen
 from data.row_ledger import RowLedger
@@ -44,6 +45,7 @@ class LogReader(abc.ABC):
         """
         self.spec = spec
         self._block_size = block_size or self.block_size
+        self._history: ItemHistoryTable | None = None
         self._patterns = spec.files.log or self.log_patterns
         self.root = self._find_root(data_dir)
         # Of the layout's own names, some will do; of those that a config gives, every one must be there.
@@ -73,9 +75,14 @@ class LogReader(abc.ABC):
         ledger = RowLedger() if ledger is None else ledger
         chosen = choose_columns(self.spec, columns)
         schema = self.schema(columns)
+        counted = [column.name for column in chosen if column.name in self.spec.history_names]
+        chosen = tuple(column for column in chosen if column.name not in counted)
+        history = self._item_history() if counted else None
         logs = [self._open(path) for path in self.log_files]
         tables = self._tables(chosen, logs)
         joined = [table.key for table in tables]
+        if history is not None:
+            joined.append(next(c for c in joined_columns(self.spec) if c.name == self.spec.roles.item))
         for log in logs:
             own = list(dict.fromkeys([c for c in chosen if c.name in log.header] + joined))
             for block in log.blocks([column.name for column in own], ledger.tolerant):
@@ -88,7 +95,15 @@ class LogReader(abc.ABC):
                     arrays = block.parse(own)
                 for table in tables:
                     arrays.update(table.look_up(arrays[table.key.name]))
+                if history is not None:
+                    arrays.update(history.look_up(arrays[self.spec.roles.item]))
                 yield pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
+
+    def _item_history(self) -> ItemHistoryTable:
+        """What the log's earlier days tell of the items; counted in a pass of its own, once."""
+        if self._history is None:
+            self._history = count_history(self.spec, self.batches)
+        return self._history
 
     def schema(self, columns: Sequence[str] | None = None) -> pa.Schema:
         """Schema of the batches."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 from data.feature import Feature
 from data.spec import DatasetSpec
 from data.split_spec import TimeSplit
+from data.splits import instants
 
 Kind = Literal["string", "int64", "float32", "label", "time"]
 
@@ -35,6 +36,9 @@ class Column:
       unit: Of a time: the unit of an integer.
       format: Of a time: the strptime format of a text, or None.
       timezone: Of a time: where a text without an offset was written down.
+      allowed: The values there may be, as text; empty where any may be.
+      bounds: Of a time: the half-open range of milliseconds in which it must lie, or None.
+      outside: What a value outside of these must be, in the words of an error message.
     """
 
     name: str
@@ -44,6 +48,9 @@ class Column:
     unit: str = "ms"
     format: str | None = None
     timezone: str = "UTC"
+    allowed: tuple[str, ...] = ()
+    bounds: tuple[int, int] | None = None
+    outside: str = ""
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -68,24 +75,45 @@ def joined_columns(spec: DatasetSpec) -> tuple[Column, ...]:
     time = spec.roles.time
     # Text without an offset, and the days of a split, are read by the same clock.
     timezone = spec.split.timezone if isinstance(spec.split, TimeSplit) else "UTC"
+    if spec.other_domains == "quarantine":
+        features = [_restricted(column, spec) if column.name == spec.roles.domain else column for column in features]
+    bounds, outside = None, ""
+    if (days := spec.time_range) is not None:
+        bounds, outside = instants(days, timezone), f"a time from {days.first} to {days.last} ({timezone})"
     return (
         *features,
         Column(spec.roles.label, "label", required=True),
-        Column(time.column, "time", required=True, unit=time.unit, format=time.format, timezone=timezone),
+        Column(
+            time.column,
+            "time",
+            required=True,
+            unit=time.unit,
+            format=time.format,
+            timezone=timezone,
+            bounds=bounds,
+            outside=outside,
+        ),
     )
 
 
 def choose_columns(spec: DatasetSpec, names: Sequence[str] | None) -> tuple[Column, ...]:
     """The named columns in the order asked for, or the joined log's when no names are given.
 
-    A name that is not part of the joined log (a hash split's key, for one) is read as text.
+    A name that is not part of the joined log is read as text (a hash split's key, for one) or, where the items' history
+    adds it up, as a number.
     """
     joined = joined_columns(spec)
     if names is None:
         return joined
     by_name = {column.name: column for column in joined}
-    return tuple(by_name.get(name) or Column(name, "string") for name in names)
+    counted = set() if spec.item_history is None else {feature.of for feature in spec.item_history.features}
+    return tuple(by_name.get(name) or Column(name, "float32" if name in counted else "string") for name in names)
 
 
 def _feature_column(feature: Feature, required: bool) -> Column:
     return Column(feature.name, feature.raw_dtype, required=required, missing=feature.missing)
+
+
+def _restricted(column: Column, spec: DatasetSpec) -> Column:
+    listed = ", ".join(map(repr, spec.domains))
+    return dataclasses.replace(column, allowed=spec.domains, outside=f"one of the domains {listed}")

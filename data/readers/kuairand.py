@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from data.errors import InputError
+from data.kuairand_features import STATISTICS
 from data.readers.base import LogReader
 from data.readers.column import Column, joined_columns
 from data.readers.csv import BLOCK_BYTES, CsvFile
@@ -14,8 +15,13 @@ from data.spec import DatasetSpec
 from data.storage import DataPath
 
 USER_FEATURES = "user_features_*.csv"
-# The statistic file is not read: its counts span the whole period, the test days included.
 ITEM_FEATURES = "video_features_basic_*.csv"
+
+_LEAK = (
+    "this column is only in KuaiRand's statistic file, which counts the whole period, the evaluation days included, "
+    "and would leak; count the log's own days before the split with dataset.item_history, or name a file that ends before "
+    "them with dataset.files.item_statistics and item_statistics_until"
+)
 
 
 class KuaiRandReader(LogReader):
@@ -34,10 +40,13 @@ class KuaiRandReader(LogReader):
         super().__init__(spec, data_dir, block_size)
         self._user_features = self._one_file(spec.files.user_features or USER_FEATURES)
         self._item_features = self._one_file(spec.files.item_features or ITEM_FEATURES)
+        # Read only where the spec says that it counts no day of the split: the published file counts them all.
+        statistics = spec.files.item_statistics
+        self._item_statistics = () if statistics is None else (self._one_file(statistics),)
 
     def files(self) -> tuple[DataPath, ...]:
         """The log files, then the user's and the video's features."""
-        return (*self.log_files, self._user_features, self._item_features)
+        return (*self.log_files, self._user_features, self._item_features, *self._item_statistics)
 
     def _open(self, path: DataPath) -> RawFile:
         return CsvFile(path, self._block_size)
@@ -48,6 +57,7 @@ class KuaiRandReader(LogReader):
         features = [
             (self._open(self._user_features), keys[roles.user]),
             (self._open(self._item_features), keys[roles.item]),
+            *((self._open(path), keys[roles.item]) for path in self._item_statistics),
         ]
         in_log = [roles.user, roles.item, roles.domain, roles.label, roles.time.column]
         in_log += [column.name for column in columns if any(column.name in log.header for log in logs)]
@@ -58,6 +68,8 @@ class KuaiRandReader(LogReader):
         looked_up = [column for column in columns if column.name not in in_log]
         for column in looked_up:
             if not any(column.name in file.header for file, _ in features):
+                if column.name in STATISTICS:
+                    raise InputError(_LEAK, column=column.name)
                 raise missing_column(column.name, [*logs[:1], *(file for file, _ in features)])
         tables = []
         for file, key in features:

@@ -106,7 +106,7 @@ class RawBlock:
         ]
         if wrong:
             row, column = min(wrong, key=lambda place: place[0])
-            raise self._wrong_value(row, column)
+            raise self._wrong_value(row, column, parsed[column.name])
         return {name: result.values for name, result in parsed.items()}
 
     def parsed(self, columns: Sequence[Column]) -> Mapping[str, Parsed]:
@@ -135,10 +135,12 @@ class RawBlock:
             column=column.name,
         )
 
-    def _wrong_value(self, row: int, column: Column) -> InputError:
+    def _wrong_value(self, row: int, column: Column, parsed: Parsed) -> InputError:
         value = self.raw(column)[row].as_py()
         listed = " (listed as missing)" if column.required and str(value) in column.missing else ""
-        return self.error(row, column, f"found {shown(value)}{listed}, expected {column.expected}")
+        outside = parsed.outside is not None and bool(parsed.outside[row])
+        expected = column.outside if outside else column.expected
+        return self.error(row, column, f"found {shown(value)}{listed}, expected {expected}")
 
     def _parse(self, column: Column) -> Parsed:
         try:

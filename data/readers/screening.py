@@ -16,6 +16,8 @@ from data.readers.values import Parsed
 _VALUE_LENGTH = 1000
 
 _REASONS: dict[Kind, Reason] = {"label": "wrong_label", "time": "wrong_time"}
+# Of a value that is well formed; only a time and a domain have a set to be in.
+_OUTSIDE_REASONS: dict[Kind, Reason] = {"time": "time_out_of_range"}
 
 _WrongRow = tuple[int, str | None, Reason, str | None, str]
 
@@ -58,14 +60,22 @@ def _wrong_values(
         rows = np.flatnonzero(first == position)
         if not len(rows):
             continue
-        absent = parsed[column.name].absent
+        result = parsed[column.name]
         values = block.raw(column).take(pa.array(rows)).to_pylist()
         for row, value in zip(rows.tolist(), values, strict=True):
-            is_absent = absent is not None and bool(absent[row])
-            reason: Reason = "missing_value" if is_absent else _REASONS.get(column.kind, "wrong_type")
+            reason, expected = _judged(result, column, row)
             text = None if value is None else str(value)
-            found.append((block.row_number(row), column.name, reason, text, column.expected))
+            found.append((block.row_number(row), column.name, reason, text, expected))
     return found
+
+
+def _judged(parsed: Parsed, column: Column, row: int) -> tuple[Reason, str]:
+    """Why a value is wrong, and what it should be."""
+    if parsed.absent is not None and parsed.absent[row]:
+        return "missing_value", column.expected
+    if parsed.outside is not None and parsed.outside[row]:
+        return _OUTSIDE_REASONS.get(column.kind, "wrong_domain"), column.outside
+    return _REASONS.get(column.kind, "wrong_type"), column.expected
 
 
 def _batch(block: RawBlock, rows: Sequence[_WrongRow]) -> pa.RecordBatch:

@@ -38,11 +38,14 @@ class Parsed:
       values: Array of the column's Arrow type; null where the value is missing or wrong.
       bad: Bool [N], the rows whose value is wrong; None when there are none.
       absent: Bool [N], those of the bad rows that have no value where there must be one; None when there are none.
+      outside: Bool [N], those of the bad rows whose value is well formed, but not one of those there may be; None when
+        there are none.
     """
 
     values: pa.Array
     bad: Mask | None
     absent: Mask | None = None
+    outside: Mask | None = None
 
 
 class UnreadableType(TypeError):
@@ -73,13 +76,29 @@ def parse_column(raw: pa.Array, column: Column) -> Parsed:
     elif pa.types.is_floating(raw.type):
         # pandas writes a missing number as NaN.
         raw = _null_where(raw, pc.is_nan(raw))
-    parsed = _PARSERS[column.kind](raw, column)
+    parsed = _inside(_PARSERS[column.kind](raw, column), column)
     if not column.required or parsed.values.null_count == 0:
         return parsed
     empty = _mask(pc.is_null(parsed.values))
     if parsed.bad is None:
         return Parsed(parsed.values, empty, empty)
-    return Parsed(parsed.values, empty | parsed.bad, empty & ~parsed.bad)
+    return Parsed(parsed.values, empty | parsed.bad, empty & ~parsed.bad, parsed.outside)
+
+
+def _inside(parsed: Parsed, column: Column) -> Parsed:
+    """Marks the values that are none of those there may be."""
+    values = parsed.values
+    if column.allowed:
+        outside = pc.invert(pc.is_in(values.cast(pa.string()), value_set=pa.array(column.allowed, pa.string())))
+    elif column.bounds is not None:
+        first, end = column.bounds
+        outside = pc.or_(pc.less(values, first), pc.greater_equal(values, end))
+    else:
+        return parsed
+    mask = _mask(pc.and_(outside, values.is_valid()))
+    if not mask.any():
+        return parsed
+    return Parsed(values, mask if parsed.bad is None else mask | parsed.bad, parsed.absent, mask)
 
 
 def _parse_string(raw: pa.Array, column: Column) -> Parsed:
