@@ -17,6 +17,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from models.metrics.domain_summary import DomainSummary
 from models.metrics.summary import Summary
 from models.trainer import TRAINING_RECORD
+from pipeline.components.log_example_gen import QUARANTINE, ROW_COUNTS
 from pipeline.metrics.results import load_metrics, load_validation
 from pipeline.provenance import provenance
 from pipeline.run_paths import RunPaths
@@ -36,6 +37,7 @@ class RunReport:
       reasons: Why the model may not ship, in words; empty when it may.
       pushed_version: The version that was pushed; None when the model was not blessed.
       training: The trainer's own record: epochs, steps, seconds, validation.
+      row_counts: Where every row of the log went (`IngestionCounts.as_dict`).
     """
 
     config: RunConfig
@@ -44,6 +46,7 @@ class RunReport:
     reasons: tuple[str, ...]
     pushed_version: str | None
     training: Mapping[str, Any]
+    row_counts: Mapping[str, Any]
 
     @classmethod
     def read(cls, config: RunConfig, paths: RunPaths) -> RunReport:
@@ -54,6 +57,7 @@ class RunReport:
         reasons += _serving_fault(components["ServingCheck"].uris["blessing"])
         pushed = components["Pusher"].properties["pushed_model"]
         version = str(pushed["pushed_version"]) if pushed.get("pushed") == 1 else None
+        examples = Path(components["LogExampleGen"].uris["examples"])
         training = Path(components["Trainer"].uris["model_run"]) / TRAINING_RECORD
         return cls(
             config=config,
@@ -62,6 +66,7 @@ class RunReport:
             reasons=tuple(reasons),
             pushed_version=version,
             training=json.loads(training.read_text(encoding="utf-8")),
+            row_counts=json.loads((examples / ROW_COUNTS).read_text(encoding="utf-8")),
         )
 
     def examples_uri(self, split: str) -> str:
@@ -85,6 +90,7 @@ class RunReport:
                 "reasons": list(self.reasons),
                 "pushed_version": self.pushed_version,
                 "training": dict(self.training),
+                "rows": dict(self.row_counts),
                 "components": {
                     name: {"seconds": result.seconds, "cached": result.cached, "outputs": dict(result.uris)}
                     for name, result in self.components.items()
@@ -104,6 +110,7 @@ class RunReport:
         console.print(self._domain_table())
         for reason in self.reasons:
             console.print(f"not blessed: {escape(reason)}")
+        console.print(self._row_table())
         console.print(self._component_table(seconds))
         console.print(self._path_table(paths, trial))
         return console.export_text()
@@ -139,6 +146,27 @@ class RunReport:
             return "no" if any(not reason.startswith(about_domains) for reason in self.reasons) else "-"
         return "no" if any(reason.startswith(f"domain {name}:") for reason in self.reasons) else "-"
 
+    def _row_table(self) -> Table:
+        """Where every row of the log went."""
+        counts = self.row_counts
+        table = Table(title="Rows of the log")
+        table.add_column("where they went")
+        table.add_column("rows", justify="right")
+        for split, domains in counts["kept"].items():
+            table.add_row(f"kept, {split}", f"{sum(domains.values()):,}")
+        left_out = counts["left_out"]
+        rest = {
+            "left out, of other domains": sum(left_out["other_domains"].values()),
+            "left out, of other periods": left_out["other_periods"],
+            **{f"dropped, {reason}": number for reason, number in counts["dropped"].items()},
+            **{f"quarantined, {reason}": number for reason, number in counts["quarantined"].items()},
+        }
+        for name, number in rest.items():
+            table.add_row(name, f"{number:,}")
+        table.add_section()
+        table.add_row("read", f"{counts['rows']:,}")
+        return table
+
     def _component_table(self, seconds: float) -> Table:
         table = Table(title="Time of every component")
         table.add_column("component")
@@ -171,6 +199,9 @@ class RunReport:
         table = Table(title="Where it lies", show_header=False)
         if self.pushed_version is not None:
             table.add_row("model", str(paths.serving_model_dir / self.pushed_version))
+        quarantine = Path(self.components["LogExampleGen"].uris["examples"]) / QUARANTINE
+        if quarantine.exists():
+            table.add_row("quarantined rows", str(quarantine))
         table.add_row("metrics", str(paths.metrics_path))
         table.add_row("config, versions, times", str(paths.run_path))
         table.add_row("TensorBoard logs", self.tensorboard_dir)

@@ -19,8 +19,8 @@ ITEM_FEATURES = "video_features_basic_*.csv"
 
 _LEAK = (
     "this column is only in KuaiRand's statistic file, which counts the whole period, the evaluation days included, "
-    "and would leak; count the log's own days before the split with dataset.item_history, or name a file that ends before "
-    "them with dataset.files.item_statistics and item_statistics_until"
+    "and would leak; count the log's own days before the split with dataset.item_history, or name a file that ends "
+    "before them with dataset.files.item_statistics and item_statistics_until"
 )
 
 

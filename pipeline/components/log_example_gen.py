@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from pipeline.source_fingerprint import source_fingerprint
 
 ROWS_PER_SHARD = 1_000_000
 QUARANTINE = "quarantine.parquet"
+ROW_COUNTS = "row_counts.json"
 
 
 class LogExampleGenSpec(component_spec.ComponentSpec):
@@ -83,8 +85,8 @@ class LogExampleGenExecutor(base_executor.BaseExecutor):
     ) -> None:
         """Writes `Split-train`, `Split-validation` and `Split-test` as uncompressed TFRecords of tf.Examples.
 
-        Where the spec has a quarantine, the wrong rows lie beside them in `quarantine.parquet`. The artifact's custom
-        properties say where every row went.
+        Where the spec has a quarantine, the wrong rows lie beside them in `quarantine.parquet`. `row_counts.json` and
+        the artifact's custom properties say where every row went.
 
         Raises:
           data.errors.InputError: If the log is not what the dataset spec says.
@@ -114,6 +116,8 @@ class LogExampleGenExecutor(base_executor.BaseExecutor):
             raise RuntimeError(f"{written} rows were written, but {counts.kept.total()} were kept")
         for name, number in _properties(counts).items():
             examples.set_int_custom_property(name, number)
+        with tf.io.gfile.GFile(os.path.join(examples.uri, ROW_COUNTS), "w") as file:
+            file.write(json.dumps(counts.as_dict(), indent=2) + "\n")
 
 
 @contextlib.contextmanager

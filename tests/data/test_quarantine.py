@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 from pathlib import Path
 from typing import Any
 
@@ -235,3 +237,46 @@ def test_line_finder_reads_on_and_starts_again(tmp_path: Path) -> None:
     assert finder.lines_of([1]) == [4]
     with pytest.raises(IndexError, match="has no row 3"):
         finder.lines_of([3])
+
+
+def test_rows_of_other_domains_can_be_wrong_rows(tmp_path: Path) -> None:
+    kept, counts, wrong = ingest(write_log(tmp_path))
+    assert counts.other_domains == {"5": 4} and not wrong
+    kept_too, counts, wrong = ingest(tmp_path, other_domains="quarantine")
+    assert kept_too == kept and not counts.other_domains
+    assert counts.quarantined == {"wrong_domain": 4} and counts.rows == 12
+    assert wrong[0] == {
+        "file": str(tmp_path / LOG),
+        "line": 4,
+        "column": "tab",
+        "reason": "wrong_domain",
+        "value": "5",
+        "expected": "one of the domains '0', '1'",
+    }
+    with pytest.raises(InputError, match="line 4, column 'tab': found '5', expected one of the domains '0', '1'"):
+        ingest(tmp_path, other_domains="quarantine", quarantine={"max_share": 0})
+
+
+def test_a_time_out_of_the_range_is_wrong(tmp_path: Path) -> None:
+    lines = with_value(with_value(log_lines(), 3, "time_ms", "1650815999999"), 6, "time_ms", "soon")
+    days = {"first": datetime.date(2022, 4, 25), "last": datetime.date(2022, 4, 27)}
+    _, counts, wrong = ingest(write_log(tmp_path, log=lines), time_range=days)
+    # The millisecond before the first day, a word, and the three rows of the day after the last.
+    assert counts.quarantined == {"time_out_of_range": 4, "wrong_time": 1}
+    assert [row["line"] for row in wrong] == [3, 6, 11, 12, 13]
+    assert wrong[0]["expected"] == "a time from 2022-04-25 to 2022-04-27 (Asia/Shanghai)"
+    assert wrong[1]["expected"] == TIME
+    with pytest.raises(InputError, match="line 3, column 'time_ms': .*expected a time from 2022-04-25"):
+        ingest(tmp_path, time_range=days, quarantine={"max_share": 0})
+
+
+def test_counts_as_json_say_everything(tmp_path: Path) -> None:
+    lines = [*with_value(log_lines(), 2, "is_click", "7"), "1,2", log_lines()[6]]
+    _, counts, _ = ingest(write_log(tmp_path, log=lines), drop_repeats=True)
+    assert json.loads(json.dumps(counts.as_dict())) == {
+        "rows": 14,
+        "kept": {"train": {"0": 1, "1": 2}, "validation": {"0": 1, "1": 1}, "test": {"0": 1, "1": 1}},
+        "quarantined": {"wrong_label": 1, "malformed": 1},
+        "dropped": {"repeats": 1},
+        "left_out": {"other_domains": {"5": 4}, "other_periods": 0},
+    }

@@ -17,7 +17,7 @@ from data.spec import DatasetSpec
 from data.split_spec import SPLITS, TimeSplit
 from data.splits import LEFT_OUT, assign_by_hash, assign_by_time, day_bounds, fraction_bounds
 from data.stable_hash import hash_keys, hash_text
-from tests.data.small_log import log_lines, make_spec, write_log
+from tests.data.small_log import FIRST_MS, LOG_HEADER, SPEC, log_lines, make_spec, write_log
 
 
 def days_split(timezone: str, *days: str) -> TimeSplit:
@@ -196,3 +196,29 @@ def test_hash_split_by_a_column_that_is_no_feature(tmp_path: Path) -> None:
     users = [{row["user_id"] for row in rows} for rows in found.values()]
     assert sum(map(len, users)) == len(set().union(*users)) == 4  # No user is in two splits.
     assert collect(spec, tmp_path, 100)[0] == found
+
+
+def test_every_domain_can_be_divided_by_its_own_times(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    # Domain 1 is new: all of its rows are later than all of domain 0's.
+    rows = [f"1,2,{FIRST_MS + int(t)},0,0,5,0" for t in rng.integers(10_000, size=400)]
+    rows += [f"1,2,{FIRST_MS + 20_000 + int(t)},0,0,5,1" for t in rng.integers(10_000, size=100)]
+    folder = write_log(tmp_path, log=[LOG_HEADER, *rng.permutation(rows).tolist()])
+    shares = {"method": "time", "fractions": (0.5, 0.2, 0.3)}
+    times: dict[tuple[str, str], list[int]] = {}
+    spec = make_spec(split={**shares, "by_domain": True})
+    for split, batch in split_batches(open_reader(spec, folder, 1000), spec):
+        for row in batch.to_pylist():
+            times.setdefault((row["tab"], split), []).append(row["time_ms"])
+    for domain, count in (("0", 400), ("1", 100)):
+        train, validation, test = (times[domain, split] for split in SPLITS)
+        assert max(train) < min(validation) and max(validation) < min(test)
+        assert len(train) == pytest.approx(0.5 * count, abs=2) and len(test) == pytest.approx(0.3 * count, abs=2)
+    together = make_spec(split=shares)
+    batches = split_batches(open_reader(together, folder), together)
+    assert {split for split, batch in batches if "1" in batch["tab"].to_pylist()} == {"test"}
+
+
+def test_a_division_by_domain_goes_by_shares() -> None:
+    with pytest.raises(ValueError, match="by_domain divides by fractions"):
+        make_spec(split={**SPEC["split"], "by_domain": True})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -45,6 +46,9 @@ def test_every_row_is_accounted_for(tmp_path: Path) -> None:
     assert examples.get_int_custom_property("rows_quarantined_wrong_label") == 1
     assert examples.get_int_custom_property("rows_quarantined_wrong_time") == 1
     assert examples.get_int_custom_property("rows_dropped_repeats") == 1
+    counted = json.loads((tmp_path / "out" / "row_counts.json").read_text())
+    assert (counted["rows"], counted["quarantined"]) == (13, {"wrong_label": 1, "wrong_time": 1})
+    assert sum(sum(domains.values()) for domains in counted["kept"].values()) == 6
     quarantined = pq.read_table(tmp_path / "out" / "quarantine.parquet").to_pylist()
     assert [(row["line"], row["column"], row["value"]) for row in quarantined] == [
         (3, "is_click", "2"),
