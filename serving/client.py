@@ -1,95 +1,46 @@
-"""A client of PredictionService: any server of the protocol, this project's or TensorFlow Serving itself."""
+"""A client of PredictionService: any server of the protocol, this project's or TensorFlow Serving itself.
 
-import json
+``PredictClient`` waits for its answers, ``AsyncPredictClient`` is its twin for asyncio. Neither needs TensorFlow.
+"""
+
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import numpy as np
 
+from serving.async_client import AsyncPredictClient
+from serving.columns import Columns
 from serving.credentials import ClientTls
 from serving.errors import RequestFailedError
-from serving.protos import (
-    GetModelMetadataRequest,
-    ModelSpec,
-    PredictionServiceStub,
-    PredictRequest,
-    SignatureDef,
-    SignatureDefMap,
+from serving.examples import encode_examples
+from serving.model_requests import (
+    RAW_SIGNATURE,
+    ModelMetadata,
+    ModelRequests,
+    RetryPolicy,
+    channel_options,
+    read_metadata,
+    read_outputs,
 )
-from serving.tensors import to_ndarray, to_proto
+from serving.protos import PredictionServiceStub
+from serving.rows import RowsLike, as_table
 
-RAW_SIGNATURE = "serving_raw"
-# What is meant where a signature has several inputs or outputs and the caller names none.
-_USUAL_INPUT = "examples"
-_USUAL_OUTPUT = "probability"
-# gRPC keeps what it may have to send again; beyond its default of 256 KiB it would silently not retry.
-_RETRY_BUFFER_BYTES = 64 * 2**20
-_LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:")
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How a request is repeated that found no server (UNAVAILABLE); no other failure is ever repeated.
-
-    Attributes:
-        attempts: Attempts in all, 1 (never repeat) to 5 (gRPC's own limit).
-        initial_backoff_s: Longest wait before the second attempt; the wait is drawn at random up to it.
-        max_backoff_s: Longest wait before any attempt. Each wait may be twice the one before.
-    """
-
-    attempts: int = 4
-    initial_backoff_s: float = 0.2
-    max_backoff_s: float = 2.0
-
-    def service_config(self) -> str:
-        """Returns gRPC's service config for this policy."""
-        config: dict[str, Any] = {"methodConfig": [{"name": [{}]}]}
-        if self.attempts > 1:
-            config["methodConfig"][0]["retryPolicy"] = {
-                "maxAttempts": self.attempts,
-                "initialBackoff": f"{self.initial_backoff_s}s",
-                "maxBackoff": f"{self.max_backoff_s}s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            }
-        return json.dumps(config)
-
-
-@dataclass(frozen=True)
-class ModelMetadata:
-    """What a server says about a model.
-
-    Attributes:
-        name: The model's name.
-        version: The version that answered.
-        signatures: Its SignatureDefs by name.
-    """
-
-    name: str
-    version: int
-    signatures: Mapping[str, SignatureDef]
-
-    def signature(self, name: str) -> SignatureDef:
-        """Returns one signature; raises ValueError, naming those there are, where it is not among them."""
-        if name not in self.signatures:
-            # TensorFlow lists its own initialiser among them.
-            names = ", ".join(sorted(n for n in self.signatures if not n.startswith("__")))
-            raise ValueError(f"model {self.name} has no signature {name!r}; it has: {names}")
-        return self.signatures[name]
+__all__ = ["RAW_SIGNATURE", "AsyncPredictClient", "ClientTls", "ModelMetadata", "PredictClient", "RetryPolicy"]
 
 
 class PredictClient:
     """Asks one model of one server for scores; safe to share between threads, which share one connection.
 
     Args:
-        address: The server's HOST:PORT.
+        address: The server's HOST:PORT, or unix:PATH.
         model_name: The model's name.
         signature_name: The signature that takes serialized tf.Examples.
-        input_name: Its input; where not given, the only one, or else "examples".
+        raw_signature: The signature whose inputs are the raw features: it says what a row may hold.
+        input_name: The input of ``signature_name``; where not given, the only one, or else "examples".
         output_name: Its output with the scores; where not given, the only one, or else "probability".
         version: The version to ask; None for the latest.
+        version_label: The label to ask, such as "canary"; None for none.
         timeout_s: Deadline of a call, all attempts and waits together.
         tls: Certificates; None for plain text.
         retry: What to do when no server answers.
@@ -101,37 +52,43 @@ class PredictClient:
         model_name: str = "crocodile",
         *,
         signature_name: str = "serving_default",
+        raw_signature: str = RAW_SIGNATURE,
         input_name: str | None = None,
         output_name: str | None = None,
         version: int | None = None,
+        version_label: str | None = None,
         timeout_s: float = 30.0,
         tls: ClientTls | None = None,
         retry: RetryPolicy | None = None,
     ) -> None:
         self.address = address
-        self.model_name = model_name
-        self.signature_name = signature_name
-        self._input_name = input_name
-        self._output_name = output_name
-        self._version = version
+        self._requests = ModelRequests(
+            model_name, signature_name, raw_signature, input_name, output_name, version, version_label
+        )
         self._timeout_s = timeout_s
-        options: list[tuple[str, Any]] = [
-            ("grpc.service_config", (retry or RetryPolicy()).service_config()),
-            ("grpc.per_rpc_retry_buffer_size", _RETRY_BUFFER_BYTES),
-            # The server sets the limit on a message's length, not the client.
-            ("grpc.max_send_message_length", -1),
-            ("grpc.max_receive_message_length", -1),
-            # The channel's own wait before it connects again must not outlast the retries above it.
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 2000),
-            # gRPC reads http_proxy from the environment, for this machine's own addresses too.
-            ("grpc.enable_http_proxy", 0 if address.startswith(_LOOPBACK) else 1),
-        ]
+        options = channel_options(address, retry or RetryPolicy())
         if tls is None:
             self._channel = grpc.insecure_channel(address, options)
         else:
             self._channel = grpc.secure_channel(address, tls.credentials(), options)
         self._stub = PredictionServiceStub(self._channel)
+
+    def score(self, rows: RowsLike) -> np.ndarray:
+        """Scores rows of raw features.
+
+        Args:
+            rows: N rows: dicts, an Arrow table or record batch, or a pandas DataFrame. A feature that has no column,
+                or no value in a row, is missing there.
+
+        Returns:
+            float32 array of shape (N,), in the order of the rows.
+
+        Raises:
+            ColumnError: A column is no feature of the model, or a value is not of its feature's type.
+            RequestFailedError: The server refused the request, or did not answer in time.
+        """
+        types = self.feature_types()
+        return self.predict(encode_examples(as_table(rows, types), types))
 
     def predict(self, examples: Sequence[bytes]) -> np.ndarray:
         """Scores serialized tf.Examples.
@@ -146,21 +103,10 @@ class PredictClient:
             RequestFailedError: The server refused the request, or did not answer in time.
             ValueError: The answer is not one score for each example.
         """
-        if self._input_name is None or self._output_name is None:
-            self._take_names_from(self.metadata())
-        strings = np.empty(len(examples), np.object_)
-        strings[:] = list(examples)
-        outputs = self.predict_tensors(
-            {str(self._input_name): strings},
-            signature_name=self.signature_name,
-            output_filter=[str(self._output_name)],
-        )
-        scores = outputs[str(self._output_name)]
-        if scores.size != len(examples):
-            raise ValueError(
-                f"{self.model_name} answered {len(examples)} examples with an array of shape {scores.shape}"
-            )
-        return scores.reshape(len(examples)).astype(np.float32, copy=False)
+        if not self._requests.names_known:
+            self._requests.learn(self.metadata())
+        response = self._call(self._stub.Predict, self._requests.predict(examples))
+        return self._requests.scores(response, len(examples))
 
     def predict_tensors(
         self,
@@ -184,11 +130,9 @@ class PredictClient:
             RequestFailedError: The server refused the request, or did not answer in time.
             ValueError: An array has no TensorFlow dtype.
         """
-        request = PredictRequest(model_spec=self._model_spec(signature_name), output_filter=output_filter)
-        for alias, array in inputs.items():
-            request.inputs[alias].CopyFrom(to_proto(array))
-        response = self._call(self._stub.Predict, request)
-        return {alias: to_ndarray(proto) for alias, proto in response.outputs.items()}
+        return read_outputs(
+            self._call(self._stub.Predict, self._requests.tensors(inputs, signature_name, output_filter))
+        )
 
     def metadata(self) -> ModelMetadata:
         """Asks the server for the model's version and signatures.
@@ -196,12 +140,13 @@ class PredictClient:
         Raises:
             RequestFailedError: The server has no such model, or did not answer in time.
         """
-        request = GetModelMetadataRequest(model_spec=self._model_spec(), metadata_field=["signature_def"])
-        response = self._call(self._stub.GetModelMetadata, request)
-        signatures = SignatureDefMap()
-        response.metadata["signature_def"].Unpack(signatures)
-        spec = response.model_spec
-        return ModelMetadata(spec.name, spec.version.value, dict(signatures.signature_def))
+        return read_metadata(self._call(self._stub.GetModelMetadata, self._requests.metadata()))
+
+    def feature_types(self) -> Columns | None:
+        """Returns the raw features and their Arrow types; None where the model has no raw signature."""
+        if not self._requests.learned:
+            self._requests.learn(self.metadata())
+        return self._requests.types
 
     def close(self) -> None:
         """Closes the connection."""
@@ -215,28 +160,8 @@ class PredictClient:
         """Closes the connection."""
         self.close()
 
-    def _model_spec(self, signature_name: str = "") -> ModelSpec:
-        spec = ModelSpec(name=self.model_name, signature_name=signature_name)
-        if self._version is not None:
-            spec.version.value = self._version
-        return spec
-
     def _call(self, method: Callable[..., Any], request: Any) -> Any:
         try:
             return method(request, timeout=self._timeout_s)
         except grpc.RpcError as error:
             raise RequestFailedError(self.address, error.code(), error.details() or "") from error
-
-    def _take_names_from(self, metadata: ModelMetadata) -> None:
-        signature = metadata.signature(self.signature_name)
-        self._input_name = self._input_name or _chosen(signature.inputs, _USUAL_INPUT, "input")
-        self._output_name = self._output_name or _chosen(signature.outputs, _USUAL_OUTPUT, "output")
-
-
-def _chosen(tensors: Mapping[str, Any], usual: str, kind: str) -> str:
-    """Returns the only name there is, or else the usual one."""
-    if len(tensors) == 1:
-        return next(iter(tensors))
-    if usual in tensors:
-        return usual
-    raise ValueError(f"the signature has no {kind} {usual!r} but: {', '.join(sorted(tensors))}; name the one to use")

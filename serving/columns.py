@@ -98,6 +98,46 @@ def as_type(column: pa.Array, wanted: pa.DataType, name: str, first_row: int = 0
         raise ColumnError(f"column {name} is {column.type}, which cannot be had as {wanted}") from None
 
 
+def misfits(column: pa.Array, wanted: pa.DataType, name: str) -> dict[int, str]:
+    """Returns the rows whose value ``as_type`` would refuse, each with the reason.
+
+    Args:
+        column: Any Arrow column.
+        wanted: ``string``, ``int64`` or ``float32``.
+        name: The column's name, for the reasons.
+
+    Raises:
+        ColumnError: The column as a whole is of a type that cannot be had as the wanted one.
+    """
+    if _fits(column, wanted):
+        return {}
+    if len(column) == 1:
+        return {0: f"column {name}: {_shown(column)} is not {_article(wanted)} {wanted}"}
+    # Wrong values are few: halves without any are done with at once.
+    half = len(column) // 2
+    second = misfits(column.slice(half), wanted, name)
+    return misfits(column.slice(0, half), wanted, name) | {half + row: reason for row, reason in second.items()}
+
+
+def _fits(column: pa.Array, wanted: pa.DataType) -> bool:
+    try:
+        if pa.types.is_string(column.type):
+            column.validate(full=True)
+        as_type(column, wanted, "")
+    except (ColumnError, UnicodeDecodeError, pa.ArrowInvalid) as error:
+        if "which cannot be had" in str(error):
+            raise ColumnError(f"the column is {column.type}, which cannot be had as {wanted}") from None
+        return False
+    return True
+
+
+def _shown(column: pa.Array) -> str:
+    try:
+        return repr(column[0].as_py())
+    except UnicodeDecodeError as error:
+        return f"{error.object!r} is not UTF-8 and"
+
+
 def _cast(column: pa.Array, wanted: pa.DataType) -> pa.Array:
     # A number that float32 must round is fine; one that is no number at all is not. Arrow's safe cast refuses
     # both.

@@ -1,52 +1,80 @@
-"""Files of rows to score, as batches of serialized tf.Examples: CSV, Parquet, or TFRecords of tf.Examples."""
+"""Files of rows to score, as serialized tf.Examples: CSV, Parquet, or TFRecords of tf.Examples."""
 
+import base64
+import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+from google.protobuf.message import DecodeError
 
 from data.tfrecords import read_records
-from serving.columns import ColumnError, Columns, require
+from serving.columns import ColumnError, Columns, misfits, require
 from serving.examples import encode_examples
 from serving.protos import Example
 
-# Rows read at once: enough to encode them cheaply, few enough to hold.
-_PARQUET_ROWS = 16_384
+# Rows read and encoded at once: enough to do it cheaply, few enough to hold, and to score again after a kill.
+CHUNK_ROWS = 8192
+_COUNT_BYTES = 2**20
 
 
 @dataclass(frozen=True)
-class ScoringBatch:
-    """Rows that go into one request.
+class FailedRow:
+    """A row that has no score.
 
     Attributes:
-        first_row: Row number of the first one, from 0.
-        examples: Their serialized tf.Examples.
-        keys: The columns that are copied to the output; as many rows as examples.
+        row: Its number in the input, from 0.
+        reason: Why.
+        content: The row as it was read.
     """
 
-    first_row: int
+    row: int
+    reason: str
+    content: str
+
+
+@dataclass(frozen=True)
+class ScoringChunk:
+    """Rows that were read together.
+
+    Attributes:
+        rows: Row numbers of those that can be sent, ascending from 0.
+        examples: Their serialized tf.Examples.
+        keys: The columns that are copied to the output; as many rows as examples.
+        failed: The rows among them that cannot be sent.
+        content: Says how the example of a position was read.
+        next_row: The row that the next chunk begins with.
+    """
+
+    rows: np.ndarray
     examples: list[bytes]
     keys: dict[str, pa.Array]
+    failed: list[FailedRow]
+    content: Callable[[int], str]
+    next_row: int
 
 
 class RowSource(Protocol):
     """An input file.
 
     Attributes:
-        rows: How many rows it has, where that is known without reading it.
         key_types: Types of the key columns, in their order.
     """
 
-    rows: int | None
     key_types: dict[str, pa.DataType]
 
-    def batches(self, size: int, limit: int | None = None) -> Iterator[ScoringBatch]:
-        """Yields the first ``limit`` rows in order, at most ``size`` in a batch."""
+    def count(self) -> int:
+        """Returns about how many rows there are, quickly."""
+
+    def chunks(self, start: int = 0, limit: int | None = None) -> Iterator[ScoringChunk]:
+        """Yields the rows from ``start`` on, those before ``limit``, in order."""
 
 
 def format_of(path: Path) -> str:
@@ -65,31 +93,71 @@ class CsvSource:
     """A CSV file with a header. Columns are read as text and typed by the model; an empty field is null."""
 
     def __init__(self, path: Path, types: Columns, keys: Sequence[str]) -> None:
-        self.rows: int | None = None
         self.key_types = {name: pa.string() for name in keys}
         self._path = path
         self._types = types
         self._columns = list(dict.fromkeys([*types, *keys]))
-        names = self._open().schema.names
+        # A row of another length is no error here: the header may be the only one that is right.
+        with self._open(deque()) as reader:
+            names = reader.schema.names
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ColumnError(f"{path}: more than one column is called {', '.join(repeated)}")
         _require_all(path, names, types, keys)
 
-    def batches(self, size: int, limit: int | None = None) -> Iterator[ScoringBatch]:
-        """Yields the first ``limit`` rows in order, at most ``size`` in a batch."""
+    def count(self) -> int:
+        """Returns the number of lines but the header's: a value with a newline in it counts as two rows."""
+        lines, last = 0, b"\n"
+        with pa.input_stream(str(self._path)) as file:
+            while block := file.read(_COUNT_BYTES):
+                lines, last = lines + block.count(b"\n"), block[-1:]
+        return max(0, lines - (last == b"\n"))
+
+    def chunks(self, start: int = 0, limit: int | None = None) -> Iterator[ScoringChunk]:
+        """Yields the rows from ``start`` on, those before ``limit``, in order."""
+        odd: deque[FailedRow] = deque()
+        first = 0
         reader = self._open(
+            odd,
             include_columns=self._columns,
             column_types={name: pa.string() for name in self._columns},
             # "NA" is a country; only nothing is nothing.
             null_values=[""],
             strings_can_be_null=True,
+            # Checked row by row later.
+            check_utf8=False,
         )
-        yield from _sliced(reader, size, limit, self._types, list(self.key_types))
+        # The reader sees an odd row before it hands out those behind it.
+        with reader:
+            for read in reader:
+                for at in range(0, read.num_rows, CHUNK_ROWS):
+                    part = read.slice(at, CHUNK_ROWS)
+                    rows, failed = _numbered(part.num_rows, first, odd)
+                    first = int(rows[-1]) + 1
+                    yield from _typed(part, rows, failed, first, self._types, list(self.key_types), start, limit)
+                    if limit is not None and first >= limit:
+                        return
+        if odd:
+            failed = [row for row in odd if start <= row.row and (limit is None or row.row < limit)]
+            yield ScoringChunk(np.empty(0, np.int64), [], self._no_keys(), failed, str, odd[-1].row + 1)
 
-    def _open(self, **convert: Any) -> pyarrow.csv.CSVStreamingReader:
-        options = pyarrow.csv.ConvertOptions(**convert)
-        return pyarrow.csv.open_csv(pa.input_stream(str(self._path)), convert_options=options)
+    def _no_keys(self) -> dict[str, pa.Array]:
+        return {name: pa.array([], dtype) for name, dtype in self.key_types.items()}
+
+    def _open(self, odd: deque[FailedRow], **convert: Any) -> pyarrow.csv.CSVStreamingReader:
+        def skip(row: Any) -> str:
+            # Arrow numbers rows from 1, the header included.
+            reason = f"expected {row.expected_columns} columns, found {row.actual_columns}"
+            odd.append(FailedRow(row.number - 2, reason, row.text or ""))
+            return "skip"
+
+        return pyarrow.csv.open_csv(
+            pa.input_stream(str(self._path)),
+            # Without threads, which alone makes Arrow number the rows.
+            read_options=pyarrow.csv.ReadOptions(use_threads=False),
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
+            convert_options=pyarrow.csv.ConvertOptions(**convert),
+        )
 
 
 class ParquetSource:
@@ -99,15 +167,23 @@ class ParquetSource:
         self._file = pyarrow.parquet.ParquetFile(path)
         schema = self._file.schema_arrow
         _require_all(path, schema.names, types, keys)
-        self.rows: int | None = self._file.metadata.num_rows
         self.key_types = {name: schema.field(name).type for name in keys}
         self._types = types
 
-    def batches(self, size: int, limit: int | None = None) -> Iterator[ScoringBatch]:
-        """Yields the first ``limit`` rows in order, at most ``size`` in a batch."""
+    def count(self) -> int:
+        """Returns the number of rows."""
+        return int(self._file.metadata.num_rows)
+
+    def chunks(self, start: int = 0, limit: int | None = None) -> Iterator[ScoringChunk]:
+        """Yields the rows from ``start`` on, those before ``limit``, in order."""
         columns = list(dict.fromkeys([*self._types, *self.key_types]))
-        batches = self._file.iter_batches(batch_size=_PARQUET_ROWS, columns=columns)
-        yield from _sliced(batches, size, limit, self._types, list(self.key_types))
+        first = 0
+        for read in self._file.iter_batches(batch_size=CHUNK_ROWS, columns=columns):
+            rows = np.arange(first, first + read.num_rows)
+            first += read.num_rows
+            yield from _typed(read, rows, [], first, self._types, list(self.key_types), start, limit)
+            if limit is not None and first >= limit:
+                return
 
 
 class TFRecordSource:
@@ -120,22 +196,26 @@ class TFRecordSource:
     """
 
     def __init__(self, path: Path, types: Columns, keys: Sequence[str]) -> None:
-        self.rows: int | None = None
         self.key_types = {name: types.get(name, pa.string()) for name in keys}
         self._path = path
 
-    def batches(self, size: int, limit: int | None = None) -> Iterator[ScoringBatch]:
-        """Yields the first ``limit`` rows in order, at most ``size`` in a batch."""
-        records = islice(read_records(self._path), limit)
-        first_row = 0
-        while examples := list(islice(records, size)):
-            yield ScoringBatch(first_row, examples, self._keys_of(examples))
-            first_row += len(examples)
+    def count(self) -> int:
+        """Returns the number of records."""
+        return sum(1 for _ in read_records(self._path))
+
+    def chunks(self, start: int = 0, limit: int | None = None) -> Iterator[ScoringChunk]:
+        """Yields the rows from ``start`` on, those before ``limit``, in order."""
+        records = islice(read_records(self._path), start, None if limit is None else max(start, limit))
+        first = start
+        while examples := list(islice(records, CHUNK_ROWS)):
+            rows = np.arange(first, first + len(examples))
+            first += len(examples)
+            yield ScoringChunk(rows, examples, self._keys_of(examples), [], _Base64(examples), first)
 
     def _keys_of(self, examples: list[bytes]) -> dict[str, pa.Array]:
         if not self.key_types:
             return {}
-        parsed = [Example.FromString(example).features.feature for example in examples]
+        parsed = [_features(example) for example in examples]
         keys: dict[str, pa.Array] = {}
         for name, wanted in self.key_types.items():
             values: list[Any] = [_first_value(row[name]) if name in row else None for row in parsed]
@@ -178,21 +258,95 @@ def _require_all(path: Path, names: Sequence[str], types: Columns, keys: Sequenc
         raise ColumnError(f"{path}: {error}") from None
 
 
-def _sliced(
-    reader: Iterable[pa.RecordBatch], size: int, limit: int | None, types: Columns, keys: Sequence[str]
-) -> Iterator[ScoringBatch]:
-    first_row = 0
-    for read in reader:
-        if limit is not None:
-            read = read.slice(0, limit - first_row)
-        # All that was read at once: the more rows are encoded together, the more of their values are the same.
-        examples = encode_examples(read, types, first_row)
-        for start in range(0, read.num_rows, size):
-            part = {name: read.column(name).slice(start, size) for name in keys}
-            yield ScoringBatch(first_row + start, examples[start : start + size], part)
-        first_row += read.num_rows
-        if first_row == limit:
-            return
+def _numbered(size: int, first: int, odd: deque[FailedRow]) -> tuple[np.ndarray, list[FailedRow]]:
+    """Returns the numbers of ``size`` rows, the first one's at least ``first``, and the odd rows in between."""
+    numbers = np.empty(size, np.int64)
+    failed: list[FailedRow] = []
+    done = 0
+    while done < size:
+        until = size if not odd else min(size, done + odd[0].row - first)
+        numbers[done:until] = np.arange(first, first + until - done)
+        first += until - done
+        done = until
+        if done < size:
+            failed.append(odd.popleft())
+            first += 1
+    return numbers, failed
+
+
+def _typed(
+    read: pa.RecordBatch,
+    rows: np.ndarray,
+    failed: list[FailedRow],
+    next_row: int,
+    types: Columns,
+    keys: Sequence[str],
+    start: int,
+    limit: int | None,
+) -> Iterable[ScoringChunk]:
+    """Returns the chunk of what was read, without the rows outside the limits or of wrong values; none if empty."""
+    if next_row <= start:
+        return []
+    last = next_row if limit is None else min(limit, next_row)
+    inside = slice(int(np.searchsorted(rows, start)), int(np.searchsorted(rows, last)))
+    read, rows = read.slice(inside.start, inside.stop - inside.start), rows[inside]
+    failed = [row for row in failed if start <= row.row < last]
+    reasons = _reasons(read, {name: pa.string() for name in keys if pa.types.is_string(read.schema.field(name).type)})
+    try:
+        examples = [] if reasons else encode_examples(read, types)
+    except (ColumnError, UnicodeDecodeError):
+        reasons |= _reasons(read, types)
+    if reasons:
+        failed += [FailedRow(int(rows[at]), reason, _Json(read)(at)) for at, reason in reasons.items()]
+        good = np.setdiff1d(np.arange(len(rows)), list(reasons))
+        columns = [column.take(pa.array(good)) for column in read.columns]
+        read, rows = pa.RecordBatch.from_arrays(columns, read.schema.names), rows[good]
+        # Only now is it certain that the other rows are right.
+        return list(_typed(read, rows, failed, next_row, types, keys, start, limit))
+    parts = {name: read.column(name) for name in keys}
+    return [ScoringChunk(rows, examples, parts, sorted(failed, key=lambda row: row.row), _Json(read), last)]
+
+
+def _reasons(read: pa.RecordBatch, types: Columns) -> dict[int, str]:
+    """Returns the rows that have a wrong value, and the reason."""
+    reasons: dict[int, str] = {}
+    for name, wanted in types.items():
+        for at, reason in misfits(read.column(name), wanted, name).items():
+            reasons.setdefault(at, reason)
+    return reasons
+
+
+@dataclass(frozen=True)
+class _Json:
+    """Shows a row of a batch as a JSON object."""
+
+    batch: pa.RecordBatch
+
+    def __call__(self, at: int) -> str:
+        values = {}
+        for name, column in zip(self.batch.schema.names, self.batch.columns, strict=True):
+            try:
+                values[name] = column[at].as_py()
+            except UnicodeDecodeError as error:
+                values[name] = error.object.decode(errors="backslashreplace")
+        return json.dumps(values, ensure_ascii=False, default=str)
+
+
+@dataclass(frozen=True)
+class _Base64:
+    """Shows a serialized tf.Example."""
+
+    examples: list[bytes]
+
+    def __call__(self, at: int) -> str:
+        return base64.b64encode(self.examples[at]).decode()
+
+
+def _features(example: bytes) -> Any:
+    try:
+        return Example.FromString(example).features.feature
+    except DecodeError:  # the server will say what is wrong with it
+        return {}
 
 
 def _first_value(feature: Any) -> bytes | int | float | None:

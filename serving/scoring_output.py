@@ -3,15 +3,16 @@
 import csv
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
+
+from serving.scoring_input import FailedRow
 
 ROW_COLUMN = "row"
 SCORE_COLUMN = "score"
@@ -33,8 +34,8 @@ def output_schema(key_types: Mapping[str, pa.DataType]) -> pa.Schema:
 class ScoreWriter(Protocol):
     """Takes scored rows in order."""
 
-    def write(self, first_row: int, keys: Mapping[str, pa.Array], scores: np.ndarray) -> None:
-        """Adds rows: the number of the first one, the keys of all, and their scores, of shape (N,)."""
+    def write(self, scored: pa.RecordBatch) -> None:
+        """Adds rows: their numbers, keys and scores, as in the schema."""
 
     def close(self) -> None:
         """Writes what is still to be written."""
@@ -44,16 +45,14 @@ class CsvScoreWriter:
     """Writes CSV; null is empty, a score is the shortest text that reads back as the same float32."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._schema = schema
         self._file = path.open("w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow(schema.names)
 
-    def write(self, first_row: int, keys: Mapping[str, pa.Array], scores: np.ndarray) -> None:
+    def write(self, scored: pa.RecordBatch) -> None:
         """Adds rows."""
-        columns: list[Sequence[Any]] = [range(first_row, first_row + len(scores))]
-        columns.extend(keys[name].to_pylist() for name in self._schema.names[1:-1])
-        columns.append(pc.cast(pa.array(scores, pa.float32()), pa.string()).to_pylist())
+        columns = [column.to_pylist() for column in scored.columns[:-1]]
+        columns.append(pc.cast(scored.columns[-1], pa.string()).to_pylist())
         self._writer.writerows(zip(*columns, strict=True))
 
     def close(self) -> None:
@@ -65,14 +64,11 @@ class ParquetScoreWriter:
     """Writes Parquet; keys keep their types."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._schema = schema
         self._writer = pyarrow.parquet.ParquetWriter(path, schema)
 
-    def write(self, first_row: int, keys: Mapping[str, pa.Array], scores: np.ndarray) -> None:
+    def write(self, scored: pa.RecordBatch) -> None:
         """Adds rows."""
-        rows = pa.array(np.arange(first_row, first_row + len(scores)), pa.int64())
-        columns = [rows, *(keys[name] for name in self._schema.names[1:-1]), pa.array(scores, pa.float32())]
-        self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        self._writer.write_batch(scored)
 
     def close(self) -> None:
         """Writes the footer and closes the file."""
@@ -101,21 +97,27 @@ def check_output(path: Path) -> None:
         raise FileNotFoundError(f"the output's directory {path.parent} is not there")
 
 
+class _Closeable(Protocol):
+    def close(self) -> None: ...
+
+
+Writer = TypeVar("Writer", bound=_Closeable)
+
+
 @contextmanager
-def score_writer(path: Path, schema: pa.Schema) -> Iterator[ScoreWriter]:
+def whole_file(path: Path, open_writer: Callable[[Path], Writer]) -> Iterator[Writer]:
     """Yields a writer; the file takes its name when the block ends, and only if it ends without an error.
 
     Args:
-        path: The output; its ending says the format. A file that is there stays as it is until then.
-        schema: From ``output_schema``.
+        path: The file. One that is there stays as it is until then.
+        open_writer: Opens a writer on the temporary file beside it.
     """
-    check_output(path)
     # In the same directory, because a rename is atomic only within one file system.
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
-        writer = _WRITERS[path.suffix.lower()](temporary, schema)
+        writer = open_writer(temporary)
         try:
             yield writer
         finally:
@@ -128,3 +130,38 @@ def score_writer(path: Path, schema: pa.Schema) -> Iterator[ScoreWriter]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def open_score_writer(path: Path, temporary: Path, schema: pa.Schema) -> ScoreWriter:
+    """Returns a writer of an output's format, by its ending, on its temporary file.
+
+    Args:
+        path: The output.
+        temporary: The file to write.
+        schema: From ``output_schema``.
+    """
+    return _WRITERS[path.suffix.lower()](temporary, schema)
+
+
+def failed_rows_path(output: Path) -> Path:
+    """Returns where an output's failed rows are written, unless told otherwise: scores.csv, scores.failed.csv."""
+    return output.with_name(f"{output.stem}.failed.csv")
+
+
+class FailedRowsWriter:
+    """Writes the rows that have no score: number, the row as it was read, reason."""
+
+    def __init__(self, path: Path) -> None:
+        self.rows = 0
+        self._file = path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer.writerow((ROW_COLUMN, "reason", "content"))
+
+    def write(self, failed: Sequence[FailedRow]) -> None:
+        """Adds rows."""
+        self._writer.writerows((row.row, row.reason, row.content) for row in failed)
+        self.rows += len(failed)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()

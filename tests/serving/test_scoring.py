@@ -1,6 +1,12 @@
+import base64
+import csv
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -11,12 +17,15 @@ import pyarrow.parquet
 import pytest
 import tensorflow as tf
 
+from serving import scoring_input
 from serving.client import PredictClient, RetryPolicy
 from serving.columns import feature_types
 from serving.errors import RequestFailedError
 from serving.examples import encode_examples
+from serving.local_model import LocalModel
 from serving.scoring import ScoringError, ScoringJob, ScoringResult, score_file
 from serving.server import ModelServer
+from tests.conftest import ROOT
 
 ROWS = 1_234
 
@@ -146,6 +155,9 @@ class SlowFirst:
     def metadata(self):
         return self.inner.metadata()
 
+    def feature_types(self):
+        return self.inner.feature_types()
+
     def predict(self, examples):
         with self.lock:
             self.calls += 1
@@ -156,7 +168,7 @@ class SlowFirst:
         with self.lock:
             self.under_way -= 1
         if call == self.fail_at:
-            raise RequestFailedError("host:1", grpc.StatusCode.INVALID_ARGUMENT, "no such thing")
+            raise RequestFailedError("host:1", grpc.StatusCode.DEADLINE_EXCEEDED, "too late")
         return self.inner.predict(examples)
 
 
@@ -177,7 +189,7 @@ def test_a_failed_request_leaves_the_old_output(client: PredictClient, table: pa
         output.write_text("yesterday's")
         with pytest.raises(ScoringError) as caught:
             score_file(SlowFirst(client, fail_at=3), ScoringJob(source, output, batch_size=100, in_flight=1))
-        assert str(caught.value) == "rows 200 to 299: host:1 answered INVALID_ARGUMENT: no such thing"
+        assert str(caught.value) == "rows 200 to 299: host:1 answered DEADLINE_EXCEEDED: too late"
         assert output.read_text() == "yesterday's"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.parquet", "s.csv", "s.parquet"]
 
@@ -198,6 +210,178 @@ def test_an_output_is_not_there_before_it_is_whole(client: PredictClient, table:
     # The temporary file it was is the user's alone; the output is a file like any other.
     (tmp_path / "other").touch()
     assert output.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+class TestFailedRows:
+    """Rows without a score are written aside; all others are scored, under their own numbers."""
+
+    def score(self, client: object, source: Path, **options: object) -> tuple[ScoringResult, pa.Table, list[dict]]:
+        result = score_file(client, ScoringJob(source, source.parent / "s.parquet", **options))  # type: ignore[arg-type]
+        with (source.parent / "s.failed.csv").open(newline="") as file:
+            failed = list(csv.DictReader(file))
+        assert result.failed == len(failed)
+        return result, read(source.parent / "s.parquet"), failed
+
+    def test_values_that_do_not_fit_and_rows_of_another_length(self, client: PredictClient, tmp_path: Path) -> None:
+        good = b"u,1,2.5,home\n"
+        lines = [good] * 20_000
+        for row, line in {
+            0: b"short,1\n", 7: b"a,eleven,2,home\n", 8: b'long,1,2,"x\ny",5\n', 9000: b"b,1,cheap,home\n",
+            15_000: b"c\xff,1,2,home\n", 15_001: b"d,one,two,home\n", 19_999: b"last\n",
+        }.items():  # fmt: skip
+            lines[row] = line
+        (tmp_path / "rows.csv").write_bytes(b"user,item,price,tab\n" + b"".join(lines))
+        result, scores, failed = self.score(client, tmp_path / "rows.csv", keys=("user",), batch_size=4000)
+        rows = [0, 7, 8, 9000, 15_000, 15_001, 19_999]
+        assert [int(row["row"]) for row in failed] == rows
+        assert [row["reason"] for row in failed] == [
+            "expected 4 columns, found 2",
+            "column item: 'eleven' is not an int64",
+            "expected 4 columns, found 5",
+            "column price: 'cheap' is not a float",
+            r"column user: b'c\xff' is not UTF-8 and is not a string",
+            "column item: 'one' is not an int64",
+            "expected 4 columns, found 1",
+        ]
+        assert json.loads(failed[1]["content"]) == {"item": "eleven", "price": "2", "tab": "home", "user": "a"}
+        assert failed[2]["content"] == 'long,1,2,"x\ny",5'
+        assert result.rows == 20_000 - len(rows)
+        assert scores["row"].to_pylist() == sorted(set(range(20_000)) - set(rows))
+        assert len(set(scores["score"].to_pylist())) == 1
+
+    def test_rows_that_the_model_refuses(
+        self, client: PredictClient, table: pa.Table, expected: np.ndarray, tmp_path: Path
+    ) -> None:
+        examples = encode_examples(table, client.feature_types())
+        wrong = {0: b"\xff\xff", 500: b"no example", ROWS - 1: b"\xff"}
+        with tf.io.TFRecordWriter(str(tmp_path / "r.tfrecord")) as writer:
+            for row, example in enumerate(examples):
+                writer.write(wrong.get(row, example))
+        result, scores, failed = self.score(client, tmp_path / "r.tfrecord", keys=("item",), batch_size=300)
+        assert [int(row["row"]) for row in failed] == sorted(wrong)
+        assert all(row["reason"].startswith("Could not parse example input") for row in failed)
+        assert base64.b64decode(failed[1]["content"]) == wrong[500]
+        kept = [row for row in range(ROWS) if row not in wrong]
+        assert scores["row"].to_pylist() == kept
+        np.testing.assert_allclose(scores["score"].to_numpy(), expected[kept], atol=1e-6)
+        assert scores["item"].to_pylist() == [table["item"].to_pylist()[row] for row in kept]
+
+    def test_too_many_end_the_run(self, client: PredictClient, tmp_path: Path) -> None:
+        text = "user,item,price,tab\n" + "a,x,2,home\n" * 20
+        message = fails(client, tmp_path, text, max_failed=19)
+        assert "more than 19 rows fail (--max-failed); row 19: column item: 'x' is not an int64" in message
+        self.score(client, tmp_path / "rows.csv", max_failed=20)
+
+    def test_an_older_list_goes_when_no_row_fails(self, client: PredictClient, table: pa.Table, tmp_path: Path) -> None:
+        source = write(table.slice(0, 10), tmp_path / "rows.parquet", client)
+        (tmp_path / "s.failed.csv").write_text("yesterday's")
+        assert score_file(client, ScoringJob(source, tmp_path / "s.csv")).failed == 0
+        assert not (tmp_path / "s.failed.csv").exists()
+
+
+class TestResume:
+    def test_a_run_goes_on_where_another_ended(
+        self, client: PredictClient, table: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(scoring_input, "CHUNK_ROWS", 100)
+        source = write(table, tmp_path / "rows.parquet", client)
+        job = ScoringJob(source, tmp_path / "s.csv", keys=("user",), batch_size=50, in_flight=1)
+        score_file(client, job)
+        whole = job.output.read_bytes()
+        with pytest.raises(ScoringError, match="too late"):
+            score_file(SlowFirst(client, fail_at=15), job)
+        assert job.output.read_bytes() == whole, "an unfinished run must leave the output as it was"
+        counting = SlowFirst(client)
+        result = score_file(counting, job)
+        assert result.resumed_at >= 500 and result.resumed_at % 100 == 0
+        assert counting.calls == -(-(ROWS - result.resumed_at) // 50), "a row that was scored is scored again"
+        assert job.output.read_bytes() == whole
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.parquet", "s.csv"]
+
+    @pytest.mark.parametrize("change", ["input", "keys", "restart"])
+    def test_another_job_begins_anew(
+        self, client: PredictClient, table: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+    ) -> None:
+        monkeypatch.setattr(scoring_input, "CHUNK_ROWS", 100)
+        source = write(table, tmp_path / "rows.parquet", client)
+        job = ScoringJob(source, tmp_path / "s.parquet", batch_size=50, in_flight=1)
+        with pytest.raises(ScoringError, match="too late"):
+            score_file(SlowFirst(client, fail_at=15), job)
+        if change == "input":
+            table = table.slice(5)
+            write(table, source, client)
+        else:
+            job = replace(job, **({"keys": ("user",)} if change == "keys" else {"restart": True}))
+        assert score_file(client, job).resumed_at == 0
+        assert read(job.output)["row"].to_pylist() == list(range(table.num_rows))
+
+    def test_one_output_has_one_run_at_a_time(self, client: PredictClient, table: pa.Table, tmp_path: Path) -> None:
+        source = write(table, tmp_path / "rows.parquet", client)
+        job = ScoringJob(source, tmp_path / "s.csv", batch_size=20)
+        messages: list[str] = []
+
+        class Meanwhile(SlowFirst):
+            def predict(self, examples):
+                if not messages:
+                    messages.append("")
+                    with pytest.raises(ScoringError) as caught:
+                        score_file(client, job)
+                    messages[0] = str(caught.value)
+                return super().predict(examples)
+
+        score_file(Meanwhile(client), job)
+        assert messages == [f"another process is scoring into {job.output}"]
+
+    @pytest.mark.slow
+    def test_killed_at_random_moments(
+        self, server: ModelServer, client: PredictClient, table: pa.Table, expected: np.ndarray, tmp_path: Path
+    ) -> None:
+        """SIGKILL, again and again, until a run gets through: the output is as if nothing had been."""
+        random = np.random.default_rng(11)
+        copies = 30
+        wide = pa.concat_tables([table] * copies)
+        source = write(wide, tmp_path / "rows.parquet", client)
+        output = tmp_path / "s.parquet"
+        command = [
+            sys.executable, "-m", "crocodile", "score", "--address", server.address, "--model-name", "tiny",
+            "--input", str(source), "--output", str(output), "--keys", "user", "--batch-size", "64", "--in-flight", "2",
+        ]  # fmt: skip
+
+        def start() -> subprocess.Popen[str]:
+            return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+        for kill in range(3):
+            process = start()
+            while len(list(tmp_path.glob(".s.parquet.partial/*.arrow"))) <= kill:
+                assert process.poll() is None, "the run ended before it could be killed"
+                time.sleep(0.005)
+            time.sleep(random.random() / 10)
+            process.kill()
+            process.communicate()
+            assert not output.exists()
+        process = start()
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, out
+        assert "by an earlier run" in out
+        scores = read(output)
+        assert scores["row"].to_pylist() == list(range(copies * ROWS))
+        assert scores["user"].to_pylist() == wide["user"].to_pylist()
+        np.testing.assert_allclose(scores["score"].to_numpy(), np.tile(expected, copies), atol=1e-6)
+
+
+def test_without_a_server(
+    exports: dict[int, Path], client: PredictClient, table: pa.Table, expected: np.ndarray, tmp_path: Path
+) -> None:
+    source = write(table, tmp_path / "rows.csv", client)
+    for path, version in ((exports[1], 1), (exports[1].parent, 2)):
+        with LocalModel(path) as model:
+            assert model.metadata().version == version
+            score_file(model, ScoringJob(source, tmp_path / f"{version}.parquet", keys=("user",), batch_size=100))
+    score_file(client, ScoringJob(source, tmp_path / "s.parquet", keys=("user",)))
+    first, second, served = (read(tmp_path / f"{name}.parquet") for name in "12s")
+    assert first.schema == served.schema and first["user"] == served["user"]
+    np.testing.assert_allclose(first["score"].to_numpy(), expected, atol=1e-6)
+    assert np.abs(second["score"].to_numpy() - expected).max() > 0.1
 
 
 def fails(client: object, tmp_path: Path, content: pa.Table | str, name: str = "rows.csv", **job: object) -> str:
@@ -232,11 +416,6 @@ class TestBadInput:
         text = "user,item,price,tab,score\na,1,2,home,3\n"
         assert "called score" in fails(client, tmp_path, text, keys=("score",))
 
-    def test_a_value_that_does_not_fit(self, client: PredictClient, tmp_path: Path) -> None:
-        text = "user,item,price,tab\n" + "a,1,2,home\n" * 700 + "a,eleven,2,home\n"
-        message = fails(client, tmp_path, text, batch_size=100)
-        assert message == f"{tmp_path}/rows.csv: column item, row 700: 'eleven' is not an int64"
-
     def test_a_value_beyond_the_limit_is_not_looked_at(self, client: PredictClient, tmp_path: Path) -> None:
         good = "user,item,price,tab\n" + "a,1,2,home\n"
         # In the block of the wanted rows, and in one behind it.
@@ -249,21 +428,10 @@ class TestBadInput:
         text = "user,item,price,tab,item\na,1,2,home,3\n"
         assert "more than one column is called item" in fails(client, tmp_path, text)
 
-    def test_a_row_of_another_length(self, client: PredictClient, tmp_path: Path) -> None:
-        message = fails(client, tmp_path, "user,item,price,tab\na,1,2,home\na,1\n")
-        assert message.startswith(f"{tmp_path}/rows.csv: ") and "Expected 4 columns, got 2" in message
-
     def test_files_that_are_not_what_they_are_called(self, client: PredictClient, tmp_path: Path) -> None:
         assert "Empty CSV file" in fails(client, tmp_path, "")
         assert "Parquet" in fails(client, tmp_path, "not parquet", "rows.parquet")
         assert "record" in fails(client, tmp_path, "user,item\n" * 9, "rows.tfrecord")
-
-    def test_a_record_that_is_no_example(self, client: PredictClient, tmp_path: Path) -> None:
-        with tf.io.TFRecordWriter(str(tmp_path / "r.tfrecord")) as writer:
-            writer.write(b"\xff\xff")
-        job = ScoringJob(tmp_path / "r.tfrecord", tmp_path / "s.csv")
-        with pytest.raises(ScoringError, match="rows 0 to 0: .* INVALID_ARGUMENT: Could not parse example"):
-            score_file(client, job)
 
     def test_names_that_say_no_format(self, client: PredictClient, tmp_path: Path) -> None:
         assert "cannot tell the format" in fails(client, tmp_path, "x", "rows.txt")
@@ -279,9 +447,12 @@ class TestBadInput:
         assert "in flight" in fails(client, tmp_path, "x", in_flight=0)
         assert "limit" in fails(client, tmp_path, "x", limit=-1)
 
-    def test_a_model_without_the_raw_signature(self, client: PredictClient, table: pa.Table, tmp_path: Path) -> None:
-        message = fails(client, tmp_path, table, raw_signature="raw")
-        assert message.startswith("model tiny has no signature 'raw'; it has: add")
+    def test_a_model_without_the_raw_signature(self, server: ModelServer, table: pa.Table, tmp_path: Path) -> None:
+        with PredictClient(server.address, "tiny", raw_signature="raw") as client:
+            message = fails(client, tmp_path, table)
+        assert message.startswith(
+            "model tiny has no signature that names its raw features (--raw-signature); it has: add"
+        )
 
     def test_no_server(self, tmp_path: Path) -> None:
         with PredictClient("127.0.0.1:1", retry=RetryPolicy(attempts=1)) as nobody:
@@ -289,11 +460,12 @@ class TestBadInput:
 
 
 def test_examples_need_no_raw_signature(
-    client: PredictClient, table: pa.Table, expected: np.ndarray, tmp_path: Path
+    client: PredictClient, server: ModelServer, table: pa.Table, expected: np.ndarray, tmp_path: Path
 ) -> None:
     source = write(table, tmp_path / "rows.tfrecord.gz", client)
-    job = ScoringJob(source, tmp_path / "s.parquet", keys=("item", "nowhere"), raw_signature="none")
-    assert isinstance(score_file(client, job), ScoringResult)
+    job = ScoringJob(source, tmp_path / "s.parquet", keys=("item", "nowhere"))
+    with PredictClient(server.address, "tiny", raw_signature="none") as without:
+        assert isinstance(score_file(without, job), ScoringResult)
     scores = read(job.output)
     np.testing.assert_allclose(scores["score"].to_numpy(), expected, atol=1e-6)
     # Without it a key's type is not known: text.
