@@ -8,6 +8,8 @@ from tfx import v1 as tfx
 from tfx.dsl.components.base import executor_spec
 
 from pipeline.components.atomic_pusher import AtomicPusherExecutor
+from pipeline.components.domain_statistics import DomainStatisticsGen
+from pipeline.components.domain_validator import DomainValidator
 from pipeline.components.log_example_gen import LogExampleGen
 from pipeline.components.schema_from_spec import SchemaFromSpec
 from pipeline.components.serving_check import ServingCheck
@@ -46,10 +48,29 @@ def create_pipeline(
     spec = config.dataset
     dataset_json = spec.model_dump_json()
     example_gen = LogExampleGen(dataset=spec, data_dir=data_dir)
-    statistics_gen = tfx.components.StatisticsGen(
-        examples=example_gen.outputs["examples"],
-    )
     schema_gen = SchemaFromSpec(dataset=dataset_json)
+    statistics_gen = DomainStatisticsGen(
+        examples=example_gen.outputs["examples"],
+        schema=schema_gen.outputs["schema"],
+        dataset=spec,
+        rows=config.statistics.rows,
+        domain_rows=config.statistics.domain_rows,
+    ).with_id("StatisticsGen")
+    accepted_statistics = tfx.dsl.Resolver(
+        strategy_class=tfx.dsl.experimental.LatestArtifactStrategy,
+        reference=tfx.dsl.Channel(
+            type=tfx.types.standard_artifacts.ExampleStatistics,
+            producer_component_id="DomainValidator",
+            output_key="accepted",
+        ),
+    ).with_id("AcceptedStatistics")
+    domain_validator = DomainValidator(
+        statistics=statistics_gen.outputs["statistics"],
+        schema=schema_gen.outputs["schema"],
+        dataset=spec,
+        config=config.statistics,
+        reference=accepted_statistics.outputs["reference"] if with_baseline else None,
+    )
     example_validator = tfx.components.ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     )
@@ -64,6 +85,8 @@ def create_pipeline(
         # Another span of rows would need it; every run here analyses all its training rows.
         disable_analyzer_cache=True,
     )
+    # Where it is to stop the run, nothing is learned before it has had its say.
+    transform.add_upstream_node(domain_validator)
     latest_blessed_model = tfx.dsl.Resolver(
         strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
         model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
@@ -120,9 +143,11 @@ def create_pipeline(
         pipeline_root=pipeline_root,
         components=[
             example_gen,
-            statistics_gen,
             schema_gen,
+            statistics_gen,
             example_validator,
+            *([accepted_statistics] if with_baseline else []),
+            domain_validator,
             transform,
             *([latest_blessed_model] if with_baseline else []),
             trainer,

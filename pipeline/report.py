@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from models.metrics.domain_summary import DomainSummary
 from models.metrics.summary import Summary
 from models.trainer import TRAINING_RECORD
+from pipeline.components.domain_validator import FINDINGS
 from pipeline.components.log_example_gen import QUARANTINE, ROW_COUNTS
+from pipeline.domain_comparison import Finding
 from pipeline.metrics.results import load_metrics, load_validation
 from pipeline.provenance import provenance
 from pipeline.run_paths import RunPaths
@@ -38,6 +40,7 @@ class RunReport:
       pushed_version: The version that was pushed; None when the model was not blessed.
       training: The trainer's own record: epochs, steps, seconds, validation.
       row_counts: Where every row of the log went (`IngestionCounts.as_dict`).
+      findings: Fields of domains that moved further than the config allows.
     """
 
     config: RunConfig
@@ -47,6 +50,7 @@ class RunReport:
     pushed_version: str | None
     training: Mapping[str, Any]
     row_counts: Mapping[str, Any]
+    findings: tuple[Finding, ...]
 
     @classmethod
     def read(cls, config: RunConfig, paths: RunPaths) -> RunReport:
@@ -66,6 +70,7 @@ class RunReport:
             reasons=tuple(reasons),
             pushed_version=version,
             training=json.loads(training.read_text(encoding="utf-8")),
+            findings=_findings(components["DomainValidator"].uris["anomalies"]),
             row_counts=json.loads((examples / ROW_COUNTS).read_text(encoding="utf-8")),
         )
 
@@ -91,6 +96,7 @@ class RunReport:
                 "pushed_version": self.pushed_version,
                 "training": dict(self.training),
                 "rows": dict(self.row_counts),
+                "domain_anomalies": [vars(finding) for finding in self.findings],
                 "components": {
                     name: {"seconds": result.seconds, "cached": result.cached, "outputs": dict(result.uris)}
                     for name, result in self.components.items()
@@ -110,6 +116,8 @@ class RunReport:
         console.print(self._domain_table())
         for reason in self.reasons:
             console.print(f"not blessed: {escape(reason)}")
+        for finding in self.findings:
+            console.print(f"warning: {escape(str(finding))}", soft_wrap=True)
         console.print(self._row_table())
         console.print(self._component_table(seconds))
         console.print(self._path_table(paths, trial))
@@ -179,6 +187,8 @@ class RunReport:
         return table
 
     def _note(self, name: str, result: ComponentResult) -> str:
+        if name == "DomainValidator":
+            return _domain_note(self.findings)
         if result.cached:
             return "cached"
         if name == "LogExampleGen" and result.seconds:
@@ -221,6 +231,21 @@ def anomalous_features(anomalies_uri: str) -> list[str]:
         anomalies = anomalies_pb2.Anomalies.FromString(path.read_bytes())
         found += [f"{path.parent.name.removeprefix('Split-')}:{name}" for name in sorted(anomalies.anomaly_info)]
     return found
+
+
+def _findings(anomalies_uri: str) -> tuple[Finding, ...]:
+    report = json.loads((Path(anomalies_uri) / FINDINGS).read_text(encoding="utf-8"))
+    return tuple(Finding(**found) for found in report["findings"])
+
+
+def _domain_note(findings: Sequence[Finding]) -> str:
+    """What moved, by check: `drift in 4:hourmin`."""
+    parts = []
+    for check in ("drift", "skew"):
+        fields = [f"{found.domain}:{found.field}" for found in findings if found.check == check]
+        if fields:
+            parts.append(f"{check} in {', '.join(fields[:5])}" + (f" and {len(fields) - 5} more" * (len(fields) > 5)))
+    return "; ".join(parts) or "no drift or skew in any domain"
 
 
 def _serving_fault(blessing_uri: str) -> list[str]:

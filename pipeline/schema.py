@@ -27,6 +27,9 @@ def build_schema(spec: DatasetSpec) -> schema_pb2.Schema:
     required = {spec.roles.user, spec.roles.item, spec.roles.domain}
     for feature in spec.raw_inputs:
         entry = _add(schema, feature.name, _TYPES[feature.raw_dtype], required=feature.name in required)
+        if feature.kind == "categorical" and feature.raw_dtype == "int64":
+            # Statistics count its values, as they do of text: an id's mean says nothing.
+            entry.int_domain.is_categorical = True
         if feature.name == spec.roles.domain:
             _restrict_to_domains(entry, feature, spec.domains)
     label = _add(schema, spec.roles.label, schema_pb2.INT, required=True)

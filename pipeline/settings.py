@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from data.spec import DatasetSpec
 from data.strict_model import StrictModel
 from models.config import MODEL_NAMES, ModelConfig, TrainingConfig
+from pipeline.statistics_config import StatisticsConfig
 
 
 class EvaluationConfig(StrictModel):
@@ -65,6 +66,7 @@ class RunConfig(StrictModel):
       dataset: The log: columns, roles, features, splits.
       model: The model and its sizes.
       training: Optimizers, batches, stopping, seed.
+      statistics: What the statistics are taken of, and how far a domain's fields may move.
       evaluation: The gate.
       pipeline: TFX and Beam.
       serving: The server at the end of the run.
@@ -74,6 +76,7 @@ class RunConfig(StrictModel):
     dataset: DatasetSpec
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
+    statistics: StatisticsConfig = StatisticsConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     pipeline: PipelineConfig = PipelineConfig()
     serving: ServingConfig = ServingConfig()

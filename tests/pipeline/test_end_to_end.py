@@ -24,6 +24,8 @@ COMPONENTS = {
     "StatisticsGen",
     "SchemaFromSpec",
     "ExampleValidator",
+    "AcceptedStatistics",
+    "DomainValidator",
     "Transform",
     "LatestBlessedModel",
     "Trainer",
