@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from data.errors import InputError
 from data.ingest import IngestionCounts, split_batches
+from data.progress import RowProgress
 from data.readers import open_reader
 from data.readers.times import to_datetime
 from data.row_ledger import TakeWrongRows, by_reason
@@ -83,12 +84,13 @@ def check_input(
     counts = IngestionCounts()
     first_ms: int | None = None
     last_ms: int | None = None
-    for _, batch in split_batches(reader, spec, counts, take_wrong_rows):
-        if take_rows is not None:
-            take_rows(batch)
-        ends = pc.min_max(batch.column(batch.schema.get_field_index(spec.roles.time.column))).as_py()
-        first_ms = ends["min"] if first_ms is None else min(first_ms, ends["min"])
-        last_ms = ends["max"] if last_ms is None else max(last_ms, ends["max"])
+    with RowProgress("checking the log", reader.num_rows_hint()) as progress:
+        for _, batch in split_batches(reader, spec, counts, take_wrong_rows, progress):
+            if take_rows is not None:
+                take_rows(batch)
+            ends = pc.min_max(batch.column(batch.schema.get_field_index(spec.roles.time.column))).as_py()
+            first_ms = ends["min"] if first_ms is None else min(first_ms, ends["min"])
+            last_ms = ends["max"] if last_ms is None else max(last_ms, ends["max"])
     report = InputReport(reader.files(), counts, first_ms, last_ms)
     _check_splits(spec, report)
     return report

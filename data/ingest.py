@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.progress import RowProgress
 from data.readers.base import LogReader
 from data.row_ledger import RowLedger, TakeWrongRows
 from data.spec import DatasetSpec
@@ -75,6 +76,7 @@ def split_batches(
     spec: DatasetSpec,
     counts: IngestionCounts | None = None,
     take_wrong_rows: TakeWrongRows | None = None,
+    progress: RowProgress | None = None,
 ) -> Iterator[tuple[Split, pa.RecordBatch]]:
     """The joined log in the order of the log, divided into splits.
 
@@ -86,6 +88,7 @@ def split_batches(
       spec: The dataset.
       counts: Filled while batches are taken; complete and verified when the last one was.
       take_wrong_rows: Given the rows that are quarantined, as batches of `data.quarantine.SCHEMA`.
+      progress: Told of every row that was read, those that are left out included.
 
     Yields:
       A split's name and a record batch of `reader.schema()` with at least one row.
@@ -111,6 +114,8 @@ def split_batches(
             for value in pc.value_counts(domains.filter(pa.array(chosen))).to_pylist():
                 counts.kept[split, value["values"]] += value["counts"]
             yield split, batch if chosen.all() else batch.filter(pa.array(chosen))
+        if progress is not None:
+            progress.update(ledger.rows - progress.rows)
     counts.rows, counts.quarantined, counts.dropped = ledger.rows, ledger.quarantined, ledger.dropped
     ledger.check_share()
     counts.verify()

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from data.errors import InputError
 from data.ingest import split_batches
+from data.progress import RowProgress
 from data.readers import open_reader
 from data.split_spec import Split
 from models.export import EXAMPLES, PROBABILITY, SERVING_DEFAULT
@@ -49,11 +49,12 @@ def evaluate(
     encoder = ExampleEncoder()
     path = model if (model / "saved_model.pb").exists() else latest_version(model)[1]
     tables: list[pa.Table] = []
+    reader = open_reader(spec, data_dir)
     with (
         Servable(path) as servable,
-        tqdm(desc=f"scoring {split}", unit=" rows", unit_scale=True, disable=None) as progress,
+        RowProgress(f"scoring {split}", reader.num_rows_hint()) as progress,
     ):
-        for part, batch in split_batches(open_reader(spec, data_dir), spec):
+        for part, batch in split_batches(reader, spec, progress=progress):
             if part != split:
                 continue
             examples = np.array(encoder.encode(batch), dtype=object)
@@ -63,7 +64,6 @@ def evaluate(
             ]
             kept = pa.Table.from_batches([batch]).select(keys)
             tables.append(kept.append_column(PROBABILITY, pa.array(np.concatenate(scores), pa.float32())))
-            progress.update(batch.num_rows)
     if not tables:
         raise InputError(f"{data_dir}: the {split} split of the config has no rows in this log")
     predictions = pa.concat_tables(tables)

@@ -23,8 +23,8 @@ class StatisticsConfig(StrictModel):
         before anything is trained.
     """
 
-    rows: Annotated[int, Field(ge=1)] = 200_000
-    domain_rows: Annotated[int, Field(ge=1)] = 50_000
+    rows: Annotated[int, Field(ge=1)] = 100_000
+    domain_rows: Annotated[int, Field(ge=1)] = 20_000
     max_drift: Annotated[float, Field(gt=0, le=1)] = 0.1
     max_skew: Annotated[float, Field(gt=0, le=1)] = 0.1
     min_rows: Annotated[int, Field(ge=1)] = 1000

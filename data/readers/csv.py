@@ -39,7 +39,7 @@ class CsvFile:
           names: The columns' names, of a file without a header.
 
         Raises:
-          InputError: the file is empty, has no rows, is not UTF-8, or names a column twice.
+          InputError: the file is empty, has no rows or is not UTF-8.
         """
         self.path = path
         self._block_bytes = block_bytes
@@ -52,6 +52,9 @@ class CsvFile:
         """See RawFile."""
         skipped = _SkippedRows(self._names is None) if skip_malformed else None
         wanted = list(columns) or [self.header[0]]
+        for name in wanted:
+            if self.header.count(name) > 1:
+                raise InputError("the header names this column more than once", file=self.path, line=1, column=name)
         options = pyarrow.csv.ConvertOptions(
             column_types={name: pa.string() for name in wanted},
             include_columns=wanted,
@@ -123,9 +126,6 @@ class CsvFile:
                 raise InputError("the file has no rows", file=self.path)
             return self._names
         _, header = next(rows, (1, []))
-        repeated = sorted({name for name in header if header.count(name) > 1})
-        if repeated:
-            raise InputError("the header names this column more than once", file=self.path, line=1, column=repeated[0])
         if next(rows, None) is None:
             raise InputError("the file has no rows, expected some below the header", file=self.path)
         return tuple(header)
