@@ -29,12 +29,14 @@ class InputReport:
       counts: Where every row went.
       first_ms: Time of the earliest kept row, milliseconds since 1970 UTC; None when no row is kept.
       last_ms: Time of the latest kept row.
+      notes: What is worth knowing of the files and is no error.
     """
 
     files: tuple[DataPath, ...]
     counts: IngestionCounts
     first_ms: int | None
     last_ms: int | None
+    notes: tuple[str, ...] = ()
 
     def table(self, spec: DatasetSpec) -> list[tuple[str, ...]]:
         """Rows by domain and split as text: a header, a row a domain, and a total."""
@@ -91,7 +93,7 @@ def check_input(
             ends = pc.min_max(batch.column(batch.schema.get_field_index(spec.roles.time.column))).as_py()
             first_ms = ends["min"] if first_ms is None else min(first_ms, ends["min"])
             last_ms = ends["max"] if last_ms is None else max(last_ms, ends["max"])
-    report = InputReport(reader.files(), counts, first_ms, last_ms)
+    report = InputReport(reader.files(), counts, first_ms, last_ms, reader.notes())
     _check_splits(spec, report)
     return report
 

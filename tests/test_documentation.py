@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
+from pipeline.config_file import load_config
 from pipeline.config_reference import render
 from serving.client import PredictClient
 from tests.conftest import ROOT, DemoRun, crocodile
@@ -40,9 +42,24 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         if command[0] == "make":
             assert re.search(rf"^{command[1]}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE), command
         elif command[0] == "crocodile":
-            shown = crocodile(*command[1:2], "--help").stdout
+            words = command[1 : 3 if command[1] == "data" else 2]
+            shown = crocodile(*words, "--help").stdout
             for option in (word for word in command[2:] if word.startswith("--")):
                 assert option in shown, f"{page.name}: {command[1]} has no {option}"
+
+
+def test_the_configs_that_pages_show_are_configs(tmp_path: Path) -> None:
+    shown = [block for page in PAGES for block in blocks(page, "yaml")]
+    assert shown
+    demo = yaml.safe_load((ROOT / "configs/kuairand_1k.yaml").read_text())
+    for block in shown:
+        config = yaml.safe_load(block)
+        if "name" not in config:  # A part of one.
+            features = [*config["dataset"]["features"], *demo["dataset"]["features"]]
+            config = {**demo, "dataset": {**demo["dataset"], **config["dataset"], "features": features}}
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump(config))
+        load_config(path)
 
 
 def test_the_config_page_is_up_to_date() -> None:

@@ -111,6 +111,8 @@ def _add_log(parser: argparse.ArgumentParser) -> None:
 def _print_rows(spec: DatasetSpec, report: InputReport) -> None:
     for path in report.files:
         print(f"{path}  {path.size / 1e6:.1f} MB")
+    for note in report.notes:
+        print(f"note: {note}")
     print(report.summary())
     header, *rows = report.table(spec)
     table = Table(title="Rows by domain and split")

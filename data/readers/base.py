@@ -109,6 +109,10 @@ class LogReader(abc.ABC):
         """Schema of the batches."""
         return pa.schema([(c.name, c.arrow_type) for c in choose_columns(self.spec, columns)])
 
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing of the files and is no error."""
+        return ()
+
     def check_files(self) -> None:
         """Raises InputError for a file that is missing, empty or damaged where reading may not notice."""
         for path in self.files():

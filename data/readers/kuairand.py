@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from data.errors import InputError
 from data.kuairand_features import STATISTICS
+from data.published_files import differences
 from data.readers.base import LogReader
 from data.readers.column import Column, joined_columns
 from data.readers.csv import BLOCK_BYTES, CsvFile
@@ -47,6 +48,10 @@ class KuaiRandReader(LogReader):
     def files(self) -> tuple[DataPath, ...]:
         """The log files, then the user's and the video's features."""
         return (*self.log_files, self._user_features, self._item_features, *self._item_statistics)
+
+    def notes(self) -> tuple[str, ...]:
+        """See LogReader; says how files with the names of the published ones differ from these."""
+        return differences(self.files())
 
     def _open(self, path: DataPath) -> RawFile:
         return CsvFile(path, self._block_size)

@@ -15,7 +15,10 @@ from data.checks import check_input
 from data.csv_writer import write_csv
 from data.kuairand_features import STATISTICS
 from data.kuairand_log import VERSIONS, file_names, generate_kuairand
+from data.published_files import differences
+from data.readers.kuairand import KuaiRandReader
 from data.spec import DatasetSpec
+from data.storage import DataPath
 from data.tfrecords import read_records
 from data.wide_log import generate_wide
 from serving.examples import encode_examples
@@ -107,3 +110,19 @@ def test_csv_is_what_pythons_module_writes(tmp_path: Path) -> None:
     assert read == {**table.to_pydict(), "x": [None, 0.5] * 50}
     expected = table.to_pandas().to_csv(index=False, lineterminator="\n")
     assert (tmp_path / "log.csv").read_bytes().decode() == expected
+
+
+def test_files_under_published_names_are_compared_with_them(tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    generate_kuairand(folder, VERSIONS["kuairand_pure"], 2000)
+    (folder / "log_standard_4_08_to_4_21_pure.csv").unlink()
+    with (folder / "log_standard_4_22_to_5_08_pure.csv").open("r+b") as file:
+        file.truncate(21_765_075)  # The published size.
+    notes = differences(KuaiRandReader(spec("kuairand_pure.yaml"), DataPath.of(folder)).files())
+    assert notes[0] == "log_standard_4_08_to_4_21_pure.csv (80 MiB) of the published set is not there"
+    assert [note.split()[0] for note in notes] == [
+        "log_standard_4_08_to_4_21_pure.csv",
+        "user_features_pure.csv",
+        "video_features_basic_pure.csv",
+    ]
+    assert differences([DataPath("other.csv")]) == ()

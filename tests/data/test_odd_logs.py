@@ -119,7 +119,5 @@ def test_a_file_that_is_cut_while_it_is_read(tmp_path: Path) -> None:
     (tmp_path / LOG).unlink()
     path.write_bytes(content[: len(content) // 2])
     described = make_spec(files={"log": ["log_standard_*.csv.gz"]}, quarantine={"max_share": 0.9})
-    with pytest.raises(
-        InputError, match=r"csv\.gz: .*(truncated|unexpectedly|cannot be read|damaged)"
-    ):
+    with pytest.raises(InputError, match=r"csv\.gz: .*(truncated|unexpectedly|cannot be read|damaged)"):
         list(split_batches(open_reader(described, tmp_path, 1 << 14), described))
