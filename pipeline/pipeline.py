@@ -10,6 +10,7 @@ from tfx.dsl.components.base import executor_spec
 from pipeline.components.atomic_pusher import AtomicPusherExecutor
 from pipeline.components.domain_statistics import DomainStatisticsGen
 from pipeline.components.domain_validator import DomainValidator
+from pipeline.components.latest_or_none import LatestOrNoneStrategy
 from pipeline.components.log_example_gen import LogExampleGen
 from pipeline.components.schema_from_spec import SchemaFromSpec
 from pipeline.components.serving_check import ServingCheck
@@ -57,7 +58,7 @@ def create_pipeline(
         domain_rows=config.statistics.domain_rows,
     ).with_id("StatisticsGen")
     accepted_statistics = tfx.dsl.Resolver(
-        strategy_class=tfx.dsl.experimental.LatestArtifactStrategy,
+        strategy_class=LatestOrNoneStrategy,
         reference=tfx.dsl.Channel(
             type=tfx.types.standard_artifacts.ExampleStatistics,
             producer_component_id="DomainValidator",
