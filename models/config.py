@@ -12,6 +12,9 @@ from models.domain_model_config import AdaSparseConfig, HiNetConfig, PepNetConfi
 CovNormalization = Literal["sum", "batch_mean"]
 DomainWeighting = Literal["domain_mean", "row_mean"]
 ExpertLossName = Literal["cov", "dot", "cos", "dcorr", "ole", "importance", "trans5", "none"]
+StoppingMetric = Literal["gauc", "auc", "log_loss"]
+EmbeddingOptimizer = Literal["adagrad", "adam"]
+LinearKind = Literal["none", "shared", "crossed"]
 GateKind = Literal["element_wise", "vector_wise"]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -110,6 +113,9 @@ class ModelConfig(StrictModel):
       hinet: What HiNet has besides.
       pepnet: What PEPNet and EPNet have besides.
       star: What STAR has besides.
+      linear_part: What Crocodile adds to a tower's logit: `none`, as in the paper; `shared`, a weight for every id of
+        every field; `crossed`, such weights of the domain besides.
+      linear_l2: As `embedding_l2`, for the weights of the linear part.
       gate: `element_wise` (PeG: one weight per expert and output element) or `vector_wise` (PG: one per
         expert).
       cov_loss: The covariance loss between experts; in effect where `expert_loss.name` is `cov`.
@@ -136,6 +142,8 @@ class ModelConfig(StrictModel):
     hinet: HiNetConfig = HiNetConfig()
     pepnet: PepNetConfig = PepNetConfig()
     star: StarConfig = StarConfig()
+    linear_part: LinearKind = "none"
+    linear_l2: NotNegative = 0.0
     gate: GateKind = "element_wise"
     cov_loss: CovLossConfig = CovLossConfig()
     domain_weighting: DomainWeighting = "domain_mean"
@@ -159,9 +167,19 @@ class TrainingConfig(StrictModel):
     Attributes:
       batch_size: Rows a step.
       epochs: The most passes over the training rows; early stopping usually ends before.
-      patience: Epochs without a better validation gAUC after which training stops.
+      validations_per_epoch: Validations in each epoch, evenly spaced; the last is at its end. More than one where a
+        model overfits within an epoch or two.
+      patience: Validations without a better score after which training stops.
+      stopping_metric: The overall validation metric that chooses the weights to keep: `gauc`, `auc` or `log_loss`, the
+        least noisy of the three on a small validation split.
+      average_epochs: How far back, in epochs, a moving average of the weights reaches that is judged and kept in
+        their place; 0 keeps the weights themselves.
       learning_rate: Step size of Adam, for all dense weights.
-      embedding_learning_rate: Step size of Adagrad, for the embedding tables; it updates touched rows only.
+      embedding_optimizer: `adagrad`, or `adam` with moments and weights of touched rows only (LazyAdam). Either updates
+        only the rows of the batch.
+      embedding_learning_rate: Its step size, for the embedding tables.
+      linear_learning_rate: Its step size for a linear part's and a regression's weights of ids; when not given, that of
+        the embeddings.
       clip_norm: Dense gradients whose common norm exceeds this are scaled down to it; never when not given.
       seed: Decides initial weights, row order, dropout and CovLoss samples.
       shuffle_buffer: Rows among which the next one is drawn at random; the log is in order of time.
@@ -170,9 +188,14 @@ class TrainingConfig(StrictModel):
 
     batch_size: Annotated[int, Field(ge=1)] = 1024
     epochs: Annotated[int, Field(ge=1)] = 10
+    validations_per_epoch: Annotated[int, Field(ge=1)] = 1
     patience: Annotated[int, Field(ge=1)] = 2
+    stopping_metric: StoppingMetric = "gauc"
+    average_epochs: NotNegative = 0.0
     learning_rate: Positive = 1e-3
+    embedding_optimizer: EmbeddingOptimizer = "adagrad"
     embedding_learning_rate: Positive = 0.05
+    linear_learning_rate: Positive | None = None
     clip_norm: Positive | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     shuffle_buffer: Annotated[int, Field(ge=1)] = 100_000

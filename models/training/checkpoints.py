@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import tensorflow as tf
 import tf_keras as keras
 
+from models.training.weight_average import WeightAverage
+
 
 class TrainingState(tf.Module):
     """Where a training stands.
@@ -18,9 +20,10 @@ class TrainingState(tf.Module):
       epoch: Finished epochs.
       step: Finished steps of the epoch under way.
       total_steps: Finished steps since the beginning.
-      steps_per_epoch: Steps of a whole epoch; 0 until one has been finished.
-      best_epoch: Epoch (from 1) of the best weights; 0 before the first validation.
-      best_score: Validation score of the best weights.
+      validations: Validations so far.
+      best_validation: Number (from 1) of the validation with the best score; 0 before the first.
+      best_step: Finished steps at that validation.
+      best_score: Its score.
     """
 
     def __init__(self) -> None:
@@ -28,8 +31,9 @@ class TrainingState(tf.Module):
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.total_steps = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.steps_per_epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.best_epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.validations = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.best_validation = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.best_step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.best_score = tf.Variable(float("-inf"), dtype=tf.float64, trainable=False)
 
 
@@ -40,16 +44,20 @@ class Checkpoints:
     only afterwards.
     """
 
-    def __init__(self, folder: str, model: keras.Model, state: TrainingState) -> None:
+    def __init__(
+        self, folder: str, model: keras.Model, state: TrainingState, average: WeightAverage | None = None
+    ) -> None:
         """Opens a folder of checkpoints.
 
         Args:
           folder: One training's folder; see `training_key`.
           model: A compiled model.
           state: Its progress.
+          average: The average of its weights, where one is kept.
         """
         self._folder = folder
-        everything = tf.train.Checkpoint(model=model, optimizer=model.optimizer, state=state)
+        parts = {"model": model, "optimizer": model.optimizer, "state": state}
+        everything = tf.train.Checkpoint(**parts, **({} if average is None else {"average": average}))
         self._latest = tf.train.CheckpointManager(everything, os.path.join(folder, "latest"), max_to_keep=1)
         weights = tf.train.Checkpoint(model=model)
         self._best = tf.train.CheckpointManager(weights, os.path.join(folder, "best"), max_to_keep=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,11 @@ class TransformedData:
         """The serialized rows, in order."""
         compression = "GZIP" if self.files[0].endswith(".gz") else ""
         return tf.data.TFRecordDataset(list(self.files), compression_type=compression)
+
+    @cached_property
+    def num_rows(self) -> int:
+        """Number of rows; counted once, without parsing them."""
+        return int(self.records().batch(8192).reduce(np.int64(0), lambda count, rows: count + tf.size(rows, tf.int64)))
 
     def batches(self, batch_size: int, *, shuffle_buffer: int = 0, seed: int = 0) -> tf.data.Dataset:
         """Parsed batches.

@@ -1,4 +1,4 @@
-"""The training loop: epochs of Keras' fit, validated, stopped early, and resumed where a kill cut them off."""
+"""The training loop: epochs of Keras' fit, validated on the way, stopped early, resumed where a kill cut them off."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import statistics
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from models.metrics.domain_summary import DomainSummary
 from models.training.checkpoints import Checkpoints, TrainingState
 from models.training.input import TransformedData
 from models.training.validation import Validation, flatten, stopping_score
+from models.training.weight_average import WeightAverage
 
 _LOG_EVERY_STEPS = 50
 
@@ -27,15 +29,17 @@ class TrainingResult:
     """How a training ended.
 
     Attributes:
-      best_epoch: Epoch (from 1) whose weights the model now holds.
-      epochs: Epochs run.
+      best_epoch: Epoch (from 1) in which, or at whose end, the model had the weights that it now holds.
+      best_step: Steps that led to them.
+      epochs: Epochs run, the last perhaps in part.
       steps: Steps run.
       resumed: Whether it went on from a checkpoint.
       rows_per_second: Training rows a second, without validation; None when a finished training was resumed.
-      validation: Metrics of the best epoch on the validation split.
+      validation: Metrics of the best weights on the validation split.
     """
 
     best_epoch: int
+    best_step: int
     epochs: int
     steps: int
     resumed: bool
@@ -43,35 +47,122 @@ class TrainingResult:
     validation: DomainSummary
 
 
-class _Steps(keras.callbacks.Callback):
-    """After every step: count it, show it, log the loss terms, and keep a checkpoint when one is due."""
+class _Training(keras.callbacks.Callback):
+    """What happens after a step: it is counted, shown and logged, and a validation or a checkpoint may be due."""
 
     def __init__(
         self,
-        state: TrainingState,
-        checkpoints: Checkpoints,
-        writer: tf.summary.SummaryWriter,
-        progress: tqdm,
+        model: keras.Model,
+        data: TransformedData,
+        validation: Validation,
         config: TrainingConfig,
+        checkpoint_dir: str,
+        log_dir: str,
     ) -> None:
         super().__init__()
-        self._state, self._checkpoints, self._writer = state, checkpoints, writer
-        self._progress, self._config = progress, config
+        self._trained, self._data, self._validation, self._config = model, data, validation, config
+        self.steps_per_epoch = -(-data.num_rows // config.batch_size)
+        parts = min(config.validations_per_epoch, self.steps_per_epoch)
+        self._validation_steps = {-(-self.steps_per_epoch * (i + 1) // parts) for i in range(parts)}
+        self.average = None
+        if config.average_epochs:
+            self.average = WeightAverage(model, config.average_epochs, self.steps_per_epoch)
+        self.state = TrainingState()
+        self.checkpoints = Checkpoints(checkpoint_dir, model, self.state, self.average)
+        self._train_writer = tf.summary.create_file_writer(os.path.join(log_dir, "train"))
+        self._validation_writer = tf.summary.create_file_writer(os.path.join(log_dir, "validation"))
+        self._progress: tqdm | None = None
+        self._validating = 0.0
+
+    @property
+    def is_patience_spent(self) -> bool:
+        """Whether the last `patience` validations brought nothing better."""
+        best = int(self.state.best_validation)
+        return best > 0 and int(self.state.validations) - best >= self._config.patience
+
+    def run_epoch(self) -> float | None:
+        """Runs what is left of the epoch under way, and returns its rows a second; None where nothing is left."""
+        epoch, done = int(self.state.epoch), int(self.state.step)
+        if done == self.steps_per_epoch:
+            self._finish_epoch()
+            return None
+        # Each epoch has its own order, which depends on the seed and the epoch only: a resumed epoch skips what it did.
+        batches = self._data.training_batches(
+            self._config.batch_size,
+            shuffle_buffer=self._config.shuffle_buffer,
+            seed=self._config.seed * 1_000 + epoch,
+        ).skip(done)
+        with tqdm(
+            total=self.steps_per_epoch,
+            initial=done,
+            desc=f"epoch {epoch + 1}/{self._config.epochs}",
+            unit="step",
+            disable=None,
+        ) as self._progress:
+            self._validating = 0.0
+            started = time.perf_counter()
+            # With the number of steps, no step is begun for which there are no rows: it would fail half-way, when
+            # Keras' Adam has decayed the moments of the weights that have sparse gradients.
+            steps = self.steps_per_epoch - done
+            self._trained.fit(
+                batches, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=steps, verbose=0, callbacks=[self]
+            )
+            seconds = time.perf_counter() - started - self._validating
+        rows = min(int(self.state.step) * self._config.batch_size, self._data.num_rows) - done * self._config.batch_size
+        if int(self.state.step) == self.steps_per_epoch:
+            self._finish_epoch()
+        return rows / seconds
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Counts the step, and does what is due after it."""
         del batch
-        self._state.step.assign_add(1)
-        total = int(self._state.total_steps.assign_add(1))
-        self._progress.update(1)
-        if total % _LOG_EVERY_STEPS == 0:
-            write_scalars(self._writer, logs or {}, total)
-            self._progress.set_postfix({name: f"{value:.4f}" for name, value in (logs or {}).items()}, refresh=False)
-        if total % self._config.checkpoint_every_steps == 0:
-            self._checkpoints.save()
+        step = int(self.state.step.assign_add(1))
+        total = int(self.state.total_steps.assign_add(1))
+        if self.average is not None:
+            self.average.after_step(total)
+        if self._progress is not None:
+            self._progress.update(1)
+        if total % _LOG_EVERY_STEPS == 0 or step == self.steps_per_epoch:
+            write_scalars(self._train_writer, logs or {}, total)
+            if self._progress is not None:
+                shown = {name: f"{value:.4f}" for name, value in (logs or {}).items()}
+                self._progress.set_postfix(shown, refresh=False)
+        if step in self._validation_steps:
+            self._validate()
+        elif total % self._config.checkpoint_every_steps == 0:
+            self.checkpoints.save()
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        del epoch
-        write_scalars(self._writer, logs or {}, int(self._state.total_steps))
+    def judge(self) -> DomainSummary:
+        """Validation metrics of the weights that would be kept."""
+        with nullcontext() if self.average is None else self.average.in_place():
+            return self._validation.judge(self._trained)
+
+    def _validate(self) -> None:
+        started = time.perf_counter()
+        state = self.state
+        summary = self.judge()
+        write_scalars(self._validation_writer, flatten(summary), int(state.total_steps))
+        score = stopping_score(summary, self._config.stopping_metric)
+        tqdm.write(f"epoch {self._epochs_done():.4g}: validation {_in_words(summary)}")
+        state.validations.assign_add(1)
+        if int(state.best_validation) == 0 or score > float(state.best_score):
+            state.best_score.assign(score)
+            state.best_validation.assign(state.validations)
+            state.best_step.assign(state.total_steps)
+            # Before the state that names it: a kill in between repeats this validation, and finds the same.
+            with nullcontext() if self.average is None else self.average.in_place():
+                self.checkpoints.save_best()
+        self.checkpoints.save()
+        self._trained.stop_training = self.is_patience_spent
+        self._validating += time.perf_counter() - started
+
+    def _epochs_done(self) -> float:
+        return int(self.state.epoch) + int(self.state.step) / self.steps_per_epoch
+
+    def _finish_epoch(self) -> None:
+        self.state.step.assign(0)
+        self.state.epoch.assign_add(1)
+        self.checkpoints.save()
 
 
 def train(
@@ -83,85 +174,44 @@ def train(
     checkpoint_dir: str,
     log_dir: str,
 ) -> TrainingResult:
-    """Trains until the validation score has not risen for `patience` epochs, and leaves the best weights in the model.
+    """Trains until `patience` validations brought no better score, and leaves the best weights in the model.
 
     A training killed at any moment goes on from its last checkpoint in the same folder, with the same order of rows.
 
     Args:
       model: A compiled model.
       data: Training rows.
-      validation: What the weights are judged by after each epoch.
-      config: Batches, epochs, stopping, seed.
+      validation: What the weights are judged by.
+      config: Batches, epochs, validations, stopping, seed.
       checkpoint_dir: Folder of this very training's checkpoints.
       log_dir: Folder of TensorBoard logs.
 
     Returns:
       How it ended.
+
+    Raises:
+      ValueError: There are no training rows.
     """
-    state = TrainingState()
-    checkpoints = Checkpoints(checkpoint_dir, model, state)
-    resumed = checkpoints.resume()
-    train_writer = tf.summary.create_file_writer(os.path.join(log_dir, "train"))
-    validation_writer = tf.summary.create_file_writer(os.path.join(log_dir, "validation"))
+    if not data.num_rows:
+        raise ValueError(f"there are no training rows in {', '.join(data.files)}")
+    training = _Training(model, data, validation, config, checkpoint_dir, log_dir)
+    state = training.state
+    resumed = training.checkpoints.resume()
     speeds: list[float] = []
-    while int(state.epoch) < config.epochs and not _is_patience_spent(state, config):
-        epoch = int(state.epoch)
-        speed = _run_epoch(model, data, config, state, checkpoints, train_writer)
+    while int(state.epoch) < config.epochs and not training.is_patience_spent:
+        speed = training.run_epoch()
         speeds += [] if speed is None else [speed]
-        summary = validation.judge(model)
-        write_scalars(validation_writer, flatten(summary), int(state.total_steps))
-        score = stopping_score(summary)
-        tqdm.write(f"epoch {epoch + 1}: validation {_in_words(summary)}")
-        if int(state.best_epoch) == 0 or score > float(state.best_score):
-            state.best_score.assign(score)
-            state.best_epoch.assign(epoch + 1)
-            # Before the state that names it: a kill in between repeats this validation, and finds the same.
-            checkpoints.save_best()
-        state.steps_per_epoch.assign(state.step)
-        state.step.assign(0)
-        state.epoch.assign(epoch + 1)
-        checkpoints.save()
-    checkpoints.restore_best()
+    training.checkpoints.restore_best()
     return TrainingResult(
-        best_epoch=int(state.best_epoch),
-        epochs=int(state.epoch),
+        best_epoch=-(-int(state.best_step) // training.steps_per_epoch),
+        best_step=int(state.best_step),
+        epochs=-(-int(state.total_steps) // training.steps_per_epoch),
         steps=int(state.total_steps),
         resumed=resumed,
         # The first epoch holds the tracing of the graph, so it counts only where there is no other.
         rows_per_second=statistics.fmean(speeds[1:] or speeds) if speeds else None,
         validation=validation.judge(model),
     )
-
-
-def _run_epoch(
-    model: keras.Model,
-    data: TransformedData,
-    config: TrainingConfig,
-    state: TrainingState,
-    checkpoints: Checkpoints,
-    writer: tf.summary.SummaryWriter,
-) -> float | None:
-    """Runs what is left of the epoch under way, and returns its rows a second, to within a batch; None for nothing."""
-    epoch, done = int(state.epoch), int(state.step)
-    # Each epoch has its own order, which depends on the seed and the epoch only: a resumed epoch skips what it did.
-    batches = data.training_batches(
-        config.batch_size, shuffle_buffer=config.shuffle_buffer, seed=config.seed * 1_000 + epoch
-    ).skip(done)
-    if done and not any(True for _ in batches.take(1)):
-        # Killed after the epoch's last step and before its validation was over: only that is left.
-        return None
-    known = int(state.steps_per_epoch) or None
-    with tqdm(
-        total=known, initial=done, desc=f"epoch {epoch + 1}/{config.epochs}", unit="step", disable=None
-    ) as progress:
-        steps = _Steps(state, checkpoints, writer, progress, config)
-        started = time.perf_counter()
-        model.fit(batches, initial_epoch=epoch, epochs=epoch + 1, verbose=0, callbacks=[steps])
-        return (int(state.step) - done) * config.batch_size / (time.perf_counter() - started)
-
-
-def _is_patience_spent(state: TrainingState, config: TrainingConfig) -> bool:
-    return int(state.best_epoch) > 0 and int(state.epoch) - int(state.best_epoch) >= config.patience
 
 
 def write_scalars(writer: tf.summary.SummaryWriter, scalars: Mapping[str, Any], step: int) -> None:

@@ -1,39 +1,54 @@
-"""Optimizers: one for embedding tables, one for dense layers."""
+"""Optimizers: for embedding tables, for linear weights, for dense layers."""
 
 from __future__ import annotations
 
+import tensorflow as tf
 import tensorflow_recommenders as tfrs
 import tf_keras as keras
 
 from models.config import TrainingConfig
+from models.training.lazy_adam import LazyAdam
 from models.zoo.base import MultiDomainModel
+
+_EMBEDDING_OPTIMIZERS = {"adagrad": keras.optimizers.legacy.Adagrad, "adam": LazyAdam}
 
 
 def build_optimizer(model: MultiDomainModel, config: TrainingConfig) -> keras.optimizers.legacy.Optimizer:
-    """Adagrad for the embedding tables, Adam for the rest.
+    """Adagrad or LazyAdam for the embedding tables, Adam for the rest.
 
     Keras' Adam decays and rewrites a whole table at every step, even for rows that no example touched; Adagrad's sparse
-    update writes only the rows of the batch, so a step does not get slower as the vocabulary grows.
+    update and LazyAdam write only the rows of the batch, so a step does not get slower as the vocabulary grows.
 
     Args:
       model: Its `embedding_variables` are the tables.
       config: Learning rates and gradient clipping.
 
     Returns:
-      tensorflow-recommenders' CompositeOptimizer over the two.
+      tensorflow-recommenders' CompositeOptimizer over them.
     """
-    embeddings = keras.optimizers.legacy.Adagrad(config.embedding_learning_rate, name="embedding_adagrad")
-    # Clipping is for the dense layers: a row of a table gets a gradient from few examples, and Adagrad scales it.
+    sparse = _EMBEDDING_OPTIMIZERS[config.embedding_optimizer]
+    embeddings = sparse(config.embedding_learning_rate, name=f"embedding_{config.embedding_optimizer}")
+    linear_learning_rate = config.linear_learning_rate or config.embedding_learning_rate
+    linear = sparse(linear_learning_rate, name=f"linear_{config.embedding_optimizer}")
+    # Clipping is for the dense layers: a row of a table gets a gradient from few examples, and its optimizer scales it.
     dense = keras.optimizers.legacy.Adam(config.learning_rate, global_clipnorm=config.clip_norm, name="dense_adam")
     # Slots are made now and not at the first step, so that a checkpoint always has them, and gives them back at once.
-    embeddings._create_all_weights(model.embedding_variables)
+    embeddings._create_all_weights(wide_tables(model))
+    linear._create_all_weights(model.linear_variables)
     dense._create_all_weights(dense_variables(model))
     return tfrs.experimental.optimizers.CompositeOptimizer(
         [
-            (embeddings, lambda: model.embedding_variables),
+            (embeddings, lambda: wide_tables(model)),
+            (linear, lambda: model.linear_variables),
             (dense, lambda: dense_variables(model)),
         ]
     )
+
+
+def wide_tables(model: MultiDomainModel) -> list[tf.Variable]:
+    """Embedding tables that are not weights of a linear part."""
+    linear = {variable.ref() for variable in model.linear_variables}
+    return [table for table in model.embedding_variables if table.ref() not in linear]
 
 
 def dense_variables(model: MultiDomainModel) -> list[object]:

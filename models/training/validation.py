@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from models.config import StoppingMetric
 from models.metrics.domain_summary import DomainSummary, per_domain
 from models.training.input import LABEL, TransformedData, model_inputs
 
@@ -49,12 +50,19 @@ class Validation:
         return per_domain(self._columns[LABEL], self.scores(model), self._columns["user"], names, self._domains)
 
 
-def stopping_score(summary: DomainSummary) -> float:
-    """The figure that early stopping maximises: gAUC; where no user has both classes, the negative log-loss."""
-    gauc = summary["overall"]["gauc"]
-    if gauc is not None:
-        return gauc
-    log_loss = summary["overall"]["log_loss"]
+def stopping_score(summary: DomainSummary, metric: StoppingMetric = "gauc") -> float:
+    """The figure that early stopping maximises.
+
+    Args:
+      summary: Metrics of the validation rows.
+      metric: The overall metric that decides; where it is not defined, as gAUC is not without a user who has both
+        classes, the log-loss does.
+    """
+    overall = summary["overall"]
+    value = None if metric == "log_loss" else overall[metric]
+    if value is not None:
+        return value
+    log_loss = overall["log_loss"]
     return float("-inf") if log_loss is None else -log_loss
 
 

@@ -177,6 +177,11 @@ class MultiDomainModel(tfrs.Model):
         """Embedding tables; their gradients are sparse, and an optimizer may update touched rows only."""
         return [table for layer in self.submodules for table in getattr(layer, "tables", ())]
 
+    @property
+    def linear_variables(self) -> list[tf.Variable]:
+        """The embedding variables that are weights of a linear part, and learn with a step size of their own."""
+        return [table for layer in self.submodules for table in getattr(layer, "linear_tables", ())]
+
     def make_weights(self) -> None:
         """Makes all weights, by scoring one row of default ids; those of the loss between experts, too."""
         row = {"ids": tf.zeros([1, self.layout.num_id_fields], tf.int64), "domain": tf.zeros([1], tf.int64)}

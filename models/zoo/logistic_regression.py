@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-import tensorflow as tf
 import tf_keras as keras
 
 from models.config import ModelConfig
 from models.features import FeatureLayout
-from models.layers.multi_embedding import MultiEmbedding
+from models.layers.linear_part import LinearPart
 from models.zoo.base import ForwardPass, MultiDomainModel, RoutedBatch
 from models.zoo.registry import register
 
@@ -25,19 +24,18 @@ class LogisticRegression(MultiDomainModel):
     batch's ids to 0. All start from 0: the loss is convex, and an id that was not seen should weigh nothing.
     """
 
+    crossed: ClassVar[bool] = False
+
     def __init__(self, config: ModelConfig, layout: FeatureLayout, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(config, layout, seed, **kwargs)
-        self.field_weights = MultiEmbedding(
+        self.linear = LinearPart(
+            layout.num_domains,
             layout.vocabulary_sizes,
-            num_sets=1,
-            embedding_dim=1,
-            num_values=layout.num_value_fields,
+            layout.num_value_fields,
+            crossed=self.crossed,
             l2=config.embedding_l2,
-            stddev=0.0,
         )
-        self.bias = self.add_weight("bias", [layout.num_domains], initializer="zeros")
 
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
         """The sum of the row's weights."""
-        weights = self.field_weights(batch.ids, batch.values, training=training)
-        return ForwardPass(tf.reduce_sum(weights[0], axis=-1) + tf.gather(self.bias, batch.domain))
+        return ForwardPass(self.linear(batch.ids, batch.domain, batch.rows_per_domain, batch.values, training=training))

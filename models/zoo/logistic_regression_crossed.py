@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
-import tensorflow as tf
 import tf_keras as keras
 
-from models.config import ModelConfig
-from models.features import FeatureLayout
-from models.layers.domain_embedding import DomainEmbedding
-from models.zoo.base import ForwardPass, RoutedBatch
 from models.zoo.logistic_regression import LogisticRegression
 from models.zoo.registry import register
 
@@ -26,20 +21,4 @@ class CrossedLogisticRegression(LogisticRegression):
     that a domain has not seen, the weight that all domains share remains.
     """
 
-    def __init__(self, config: ModelConfig, layout: FeatureLayout, seed: int = 0, **kwargs: Any) -> None:
-        super().__init__(config, layout, seed, **kwargs)
-        self.crossed_weights = DomainEmbedding(
-            layout.num_domains,
-            layout.vocabulary_sizes,
-            num_sets=1,
-            embedding_dim=1,
-            num_values=layout.num_value_fields,
-            l2=config.embedding_l2,
-            stddev=0.0,
-        )
-
-    def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
-        """The sum of the row's weights, its domain's included."""
-        plain = super().forward_routed(batch, training)
-        crossed = self.crossed_weights(batch.ids, batch.domain, batch.rows_per_domain, batch.values, training=training)
-        return ForwardPass(plain.logits + tf.reduce_sum(crossed[0], axis=-1))
+    crossed: ClassVar[bool] = True

@@ -13,7 +13,7 @@ from models.features import FeatureLayout
 from models.training.checkpoints import training_key
 from models.training.input import TransformedData
 from models.training.loop import TrainingResult, train
-from models.training.optimizers import build_optimizer, dense_variables
+from models.training.optimizers import build_optimizer, dense_variables, wide_tables
 from models.training.validation import Validation, flatten, stopping_score
 from models.zoo import build_model
 from models.zoo.base import MultiDomainModel
@@ -26,7 +26,20 @@ FEATURES = {
     "item": tf.io.FixedLenFeature([], tf.string),
 }
 LAYOUT = FeatureLayout(id_fields=("user", "item", "color"), vocabulary_sizes=(9, 7, 4), num_domains=2)
-MODEL = ModelConfig(num_sets=2, embedding_dim=3, expert_units=(6, 4), tower_units=(), prior_embedding_dim=2)
+# With a linear part, so that each of the three optimizers has variables.
+MODEL = ModelConfig(
+    num_sets=2, embedding_dim=3, expert_units=(6, 4), tower_units=(), prior_embedding_dim=2, linear_part="crossed"
+)
+# A training with everything that a checkpoint has to remember.
+FULL = {
+    "embedding_optimizer": "adam",
+    "embedding_learning_rate": 0.02,
+    "linear_learning_rate": 0.05,
+    "validations_per_epoch": 3,
+    "average_epochs": 0.5,
+    "stopping_metric": "log_loss",
+    "patience": 20,
+}
 
 
 def write(path: Path, rows: int, seed: int) -> TransformedData:
@@ -59,17 +72,17 @@ def config(**changes: object) -> TrainingConfig:
     return TrainingConfig.model_validate({**defaults, "checkpoint_every_steps": 3, **changes})
 
 
-def build() -> MultiDomainModel:
+def build(training: TrainingConfig) -> MultiDomainModel:
     keras.utils.set_random_seed(3)
     model = build_model(MODEL, LAYOUT, seed=3)
-    model.compile(optimizer=build_optimizer(model, config()))
+    model.compile(optimizer=build_optimizer(model, training))
     return model
 
 
 def run(
     data: tuple[TransformedData, Validation], folder: Path, training: TrainingConfig, name: str = "c"
 ) -> tuple[MultiDomainModel, TrainingResult]:
-    model = build()
+    model = build(training)
     result = train(model, *data, training, checkpoint_dir=str(folder / name), log_dir=str(folder / "logs"))
     return model, result
 
@@ -81,32 +94,33 @@ class Killed(Exception):
 def test_a_killed_training_ends_where_an_uninterrupted_one_does(
     data: tuple[TransformedData, Validation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, result = run(data, tmp_path, config(), "whole")
+    training = config(**FULL)
+    whole, result = run(data, tmp_path, training, "whole")
     assert not result.resumed
 
     from models.training import loop
 
-    original = loop._Steps.on_train_batch_end
+    original = loop._Training.on_train_batch_end
 
     def killed_at(step: int):
         def on_train_batch_end(self: object, batch: int, logs: object = None) -> None:
             original(self, batch, logs)
-            if int(self._state.total_steps) == step:
+            if int(self.state.total_steps) == step:
                 raise Killed
 
         return on_train_batch_end
 
-    # 11 steps an epoch, a checkpoint every third: killed inside the first epoch, inside the third, and right after the
-    # last step of the third, which has a checkpoint, before its validation.
+    # 11 steps an epoch, a checkpoint every third and at the validations after 4, 8 and 11: killed inside the first
+    # epoch, inside the third, and right after its last step.
     for step in (5, 27, 33):
-        monkeypatch.setattr(loop._Steps, "on_train_batch_end", killed_at(step))
+        monkeypatch.setattr(loop._Training, "on_train_batch_end", killed_at(step))
         with pytest.raises(Killed):
-            run(data, tmp_path, config(), "killed")
-    monkeypatch.setattr(loop._Steps, "on_train_batch_end", original)
-    resumed, again = run(data, tmp_path, config(), "killed")
+            run(data, tmp_path, training, "killed")
+    monkeypatch.setattr(loop._Training, "on_train_batch_end", original)
+    resumed, again = run(data, tmp_path, training, "killed")
 
     assert again.resumed
-    assert (again.steps, again.epochs, again.best_epoch) == (result.steps, result.epochs, result.best_epoch)
+    assert (again.steps, again.epochs, again.best_step) == (result.steps, result.epochs, result.best_step)
     for one, other in zip(model_weights(whole), model_weights(resumed), strict=True):
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-6, err_msg=one.name)
 
@@ -127,6 +141,31 @@ def test_the_best_weights_are_what_is_left(data: tuple[TransformedData, Validati
 def test_training_stops_when_patience_is_spent(data: tuple[TransformedData, Validation], tmp_path: Path) -> None:
     _, result = run(data, tmp_path, config(epochs=50, patience=2, learning_rate=0.4, embedding_learning_rate=3.0))
     assert result.epochs == result.best_epoch + 2
+
+
+def test_a_training_may_stop_within_an_epoch_on_any_metric(
+    data: tuple[TransformedData, Validation], tmp_path: Path
+) -> None:
+    """11 steps an epoch, validated after 4, 8 and 11; the third validation without a better one ends it."""
+    changes = {"embedding_learning_rate": 0.5, "learning_rate": 0.4, "patience": 3, "average_epochs": 0.0}
+    model, result = run(data, tmp_path, config(epochs=50, **{**FULL, "embedding_optimizer": "adagrad", **changes}))
+    losses = []
+    for path in sorted((tmp_path / "logs" / "validation").iterdir()):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            losses += [float(tf.make_ndarray(v.tensor)) for v in event.summary.value if v.tag == "log_loss/overall"]
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 4
+    steps = [11 * (i // 3) + (4, 8, 11)[i % 3] for i in range(len(losses))]
+    assert (result.best_step, result.steps) == (steps[best], steps[-1])
+    assert result.epochs == -(-result.steps // 11)
+    assert -stopping_score(data[1].judge(model), "log_loss") == pytest.approx(min(losses), abs=1e-6)
+
+
+def test_the_average_is_what_is_judged_and_kept(data: tuple[TransformedData, Validation], tmp_path: Path) -> None:
+    plain, _ = run(data, tmp_path, config(epochs=1), "plain")
+    averaged, result = run(data, tmp_path, config(epochs=1, average_epochs=0.2), "averaged")
+    assert not np.allclose(plain.linear.bias, averaged.linear.bias)
+    assert result.validation == data[1].judge(averaged)
 
 
 def test_training_learns_what_depends_on_the_domain(data: tuple[TransformedData, Validation], tmp_path: Path) -> None:
@@ -154,12 +193,13 @@ def test_each_epoch_has_an_order_of_its_own_and_loses_no_row(data: tuple[Transfo
 
 
 def test_every_variable_has_exactly_one_optimizer() -> None:
-    model = build()
-    tables = {variable.ref() for variable in model.embedding_variables}
-    dense = {variable.ref() for variable in dense_variables(model)}
-    assert tables and dense
-    assert not tables & dense
-    assert tables | dense == {variable.ref() for variable in model.trainable_variables}
+    model = build(config())
+    tables = [variable.ref() for variable in wide_tables(model)]
+    linear = [variable.ref() for variable in model.linear_variables]
+    dense = [variable.ref() for variable in dense_variables(model)]
+    assert tables and linear and dense
+    assert len({*tables, *linear, *dense}) == len(tables) + len(linear) + len(dense)
+    assert {*tables, *linear, *dense} == {variable.ref() for variable in model.trainable_variables}
 
 
 def test_a_training_is_named_by_all_that_decides_it() -> None:
@@ -170,6 +210,7 @@ def test_a_training_is_named_by_all_that_decides_it() -> None:
 
 def test_undefined_metrics_are_left_out_of_tensorboard_and_stopping_falls_back_on_the_loss() -> None:
     undefined = {"auc": None, "gauc": None, "log_loss": 0.5}
+    assert stopping_score({"overall": {**undefined, "auc": 0.7}, "domains": {}}, "auc") == 0.7
     summary = {"overall": undefined, "domains": {"a": undefined}}
     assert flatten(summary) == {"log_loss/overall": 0.5, "log_loss/domain_a": 0.5}
     assert stopping_score(summary) == -0.5

@@ -9,7 +9,8 @@ from models.layers.domain_embedding import DomainEmbedding
 from models.layers.domain_experts import DomainExperts
 from models.layers.experts import ExpertStack
 from models.layers.extraction_level import ExtractionLevel
-from tests.models.small_model import LAYOUT, NUM_DOMAINS, batch, predict, sigmoid
+from models.layers.linear_part import LinearPart
+from tests.models.small_model import LAYOUT, NUM_DOMAINS, batch, predict, sigmoid, tensors
 from tests.models.zoo_promises import shaken
 
 DOMAIN = np.array([0, 0, 2, 2, 2])  # Domain 1 is empty.
@@ -115,6 +116,7 @@ def test_domain_embedding_learns_from_the_rows_seen_only():
 @pytest.mark.parametrize("layer", [
     DomainEmbedding(2, [3, 4], 2, 5, num_values=1, l2=0.1, stddev=0.2, seed=3),
     DomainExperts(2, 3, [4, 5], dropout=0.1, seed=3),
+    LinearPart(2, [3, 4], num_values=1, crossed=True, l2=0.1),
     ExtractionLevel(2, 1, 3, [4, 5], last=False, dropout=0.1, seed=3),
 ], ids=lambda layer: type(layer).__name__)  # fmt: skip
 def test_config_round_trip(layer):
@@ -183,10 +185,22 @@ def test_logistic_regression_row_by_row(name):
     inputs = batch(MIXED)
     answers = predict(model, inputs)
     for row, domain in enumerate(MIXED):
-        logit = model.bias.numpy()[domain] + shared_sets(model.field_weights, inputs, row)[0].sum()
+        logit = model.linear.bias.numpy()[domain] + shared_sets(model.linear.shared_weights, inputs, row)[0].sum()
         if name == "logistic_regression_crossed":
-            logit += own_sets(model.crossed_weights, inputs, row, domain)[0].sum()
+            logit += own_sets(model.linear.crossed_weights, inputs, row, domain)[0].sum()
         assert answers[row] == pytest.approx(sigmoid(logit), rel=1e-4)
+
+
+def test_crocodiles_linear_part_is_added_to_its_logit():
+    model = shaken("crocodile, crossed")
+    inputs = batch(MIXED)
+    together = model.forward(tensors(inputs)).logits.numpy()
+    linear, model.linear = model.linear, None
+    alone = model.forward(tensors(inputs)).logits.numpy()
+    for row, domain in enumerate(MIXED):
+        own = own_sets(linear.crossed_weights, inputs, row, domain)[0].sum()
+        logit = linear.bias.numpy()[domain] + shared_sets(linear.shared_weights, inputs, row)[0].sum() + own
+        assert together[row] - alone[row] == pytest.approx(logit, rel=1e-3)
 
 
 def test_logistic_regression_starts_from_0():

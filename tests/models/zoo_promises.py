@@ -10,12 +10,12 @@ from models.layers.domain_embedding import DomainEmbedding
 from models.layers.domain_experts import DomainExperts
 from models.layers.domain_indicator import DomainIndicator
 from models.layers.domain_mlp import DomainMlp
+from models.layers.linear_part import LinearPart
 from models.layers.personalized_towers import PersonalizedTowers
 from models.layers.prior_gate import PriorGate
 from models.layers.star_towers import StarTowers
 from models.layers.towers import DomainTowers
 from models.zoo import MODELS, MultiDomainModel
-from models.zoo.logistic_regression import LogisticRegression
 from tests.models.small_model import NUM_DOMAINS, batch, small_model, tensors
 
 # Every model once with its defaults, and again where another setting makes other layers.
@@ -23,6 +23,8 @@ CASES = {
     **{name: {"name": name} for name in sorted(MODELS)},
     "crocodile, vector_wise": {"name": "crocodile", "gate": "vector_wise"},
     "crocodile, crosses": {"name": "crocodile", "cross_layers": 1},
+    "crocodile, linear": {"name": "crocodile", "linear_part": "shared"},
+    "crocodile, crossed": {"name": "crocodile", "linear_part": "crossed"},
     "ple, 2 levels": {"name": "ple", "ple": PleConfig(domain_experts=2, levels=2)},
     "me_ple, 2 levels": {"name": "me_ple", "ple": PleConfig(domain_experts=2, levels=2)},
 }
@@ -64,8 +66,8 @@ def owners(model: MultiDomainModel) -> list[tuple[tf.Variable, np.ndarray]]:
             found += [(variable, every) for variable in (*layer.factors, *layer.domain_biases)]
         elif isinstance(layer, DomainIndicator):
             found.append((layer.table, every))
-    if isinstance(model, LogisticRegression):
-        found.append((model.bias, every))
+        elif isinstance(layer, LinearPart):
+            found.append((layer.bias, every))
     return found
 
 

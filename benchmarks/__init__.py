@@ -1,0 +1,1 @@
+"""Every figure that the docs quote, as a command."""

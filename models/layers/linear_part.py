@@ -1,0 +1,105 @@
+"""The linear part: a weight for every id. Alone it is a logistic regression, beside a network its wide part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from models.layers.domain_embedding import DomainEmbedding
+from models.layers.multi_embedding import MultiEmbedding
+
+
+@keras.utils.register_keras_serializable("crocodile")
+class LinearPart(keras.layers.Layer):
+    """A logit that is a sum of weights (the wide part of Wide & Deep, Cheng et al. 2016).
+
+        logit_k = b_s + sum over f of w_f[id_{k,f}] + sum over g of v_g x_{k,g},   s = domain of k
+
+    With `crossed`, every field is crossed with the domain besides: w_f[id] + w_f^s[id] and v_g + v_g^s take the place
+    of w_f[id] and v_g. The crossed weights learn from domain s alone.
+
+    What an id says of itself is learned here with one weight, fast and with little noise; a network beside it is left
+    with what only fields together say. All weights start from 0, so an id that was not seen weighs nothing, and of an
+    id that a domain has not seen, the weight that all domains share remains.
+
+    Args:
+      num_domains: int. S.
+      vocabulary_sizes: Sequence of F ints. Number of ids of each field, the default id 0 included.
+      num_values: int. Number G of numeric fields. Defaults to 0.
+      crossed: bool. Whether domains have weights of their own besides the shared ones. Defaults to `False`.
+      l2: float. Weight of the squared norm of a row's weights, mean over the batch, as a Keras loss in training. Only
+        ids of the batch feel it. Defaults to 0.
+
+    Inputs:
+      ids: int64 [N, F]. Local ids, each below its field's vocabulary size; rows sorted by domain.
+      domain: int [N], ascending, 0 ... S - 1.
+      rows_per_domain: int32 [S].
+      values: float32 [N, G]; only where `num_values` is positive.
+
+    Output:
+      float32 [N], logits.
+    """
+
+    def __init__(
+        self,
+        num_domains: int,
+        vocabulary_sizes: Sequence[int],
+        num_values: int = 0,
+        crossed: bool = False,
+        l2: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if num_domains < 1:
+            raise ValueError(f"`num_domains` should be at least 1. Received: `num_domains`={num_domains}")
+        self.num_domains = num_domains
+        self.vocabulary_sizes = tuple(vocabulary_sizes)
+        self.num_values = num_values
+        self.l2 = l2
+        self.shared_weights = MultiEmbedding(self.vocabulary_sizes, 1, 1, num_values, l2, stddev=0.0)
+        self.crossed_weights = None
+        if crossed:
+            self.crossed_weights = DomainEmbedding(num_domains, self.vocabulary_sizes, 1, 1, num_values, l2, stddev=0.0)
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the domains' biases [S]; the weights are those of the embeddings of width 1."""
+        self.bias = self.add_weight("bias", [self.num_domains], initializer="zeros")
+        super().build(input_shape)
+
+    @property
+    def linear_tables(self) -> list[tf.Variable]:
+        """The tables of weights, whose gradients are sparse."""
+        return [
+            *self.shared_weights.tables,
+            *([] if self.crossed_weights is None else self.crossed_weights.crossed.tables),
+        ]
+
+    def call(
+        self,
+        ids: tf.Tensor,
+        domain: tf.Tensor,
+        rows_per_domain: tf.Tensor,
+        values: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """Adds up every row's weights."""
+        weights = self.shared_weights(ids, values, training=training)
+        logits = tf.gather(self.bias, domain) + tf.reduce_sum(weights[0], axis=-1)
+        if self.crossed_weights is not None:
+            own = self.crossed_weights(ids, domain, rows_per_domain, values, training=training)
+            logits += tf.reduce_sum(own[0], axis=-1)
+        return logits
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments that make an equal layer."""
+        return {
+            **super().get_config(),
+            "num_domains": self.num_domains,
+            "vocabulary_sizes": list(self.vocabulary_sizes),
+            "num_values": self.num_values,
+            "crossed": self.crossed_weights is not None,
+            "l2": self.l2,
+        }
