@@ -115,6 +115,8 @@ class ModelConfig(StrictModel):
       star: What STAR has besides.
       linear_part: What Crocodile adds to a tower's logit: `none`, as in the paper; `shared`, a weight for every id of
         every field; `crossed`, such weights of the domain besides.
+      linear_crossed_scale: What the domain's weights of the linear part are multiplied by; below 1 it keeps a domain
+        nearer to what all domains say.
       linear_l2: As `embedding_l2`, for the weights of the linear part.
       gate: `element_wise` (PeG: one weight per expert and output element) or `vector_wise` (PG: one per
         expert).
@@ -143,6 +145,7 @@ class ModelConfig(StrictModel):
     pepnet: PepNetConfig = PepNetConfig()
     star: StarConfig = StarConfig()
     linear_part: LinearKind = "none"
+    linear_crossed_scale: Positive = 0.3
     linear_l2: NotNegative = 0.0
     gate: GateKind = "element_wise"
     cov_loss: CovLossConfig = CovLossConfig()

@@ -18,8 +18,9 @@ class LinearPart(keras.layers.Layer):
 
         logit_k = b_s + sum over f of w_f[id_{k,f}] + sum over g of v_g x_{k,g},   s = domain of k
 
-    With `crossed`, every field is crossed with the domain besides: w_f[id] + w_f^s[id] and v_g + v_g^s take the place
-    of w_f[id] and v_g. The crossed weights learn from domain s alone.
+    With `crossed`, every field is crossed with the domain besides: w_f[id] + c w_f^s[id] and v_g + c v_g^s take the
+    place of w_f[id] and v_g. The crossed weights learn from domain s alone. A scale c below 1 keeps a domain nearer to
+    what all domains say: Adam moves every weight by about its step size, however few rows have touched it.
 
     What an id says of itself is learned here with one weight, fast and with little noise; a network beside it is left
     with what only fields together say. All weights start from 0, so an id that was not seen weighs nothing, and of an
@@ -30,6 +31,7 @@ class LinearPart(keras.layers.Layer):
       vocabulary_sizes: Sequence of F ints. Number of ids of each field, the default id 0 included.
       num_values: int. Number G of numeric fields. Defaults to 0.
       crossed: bool. Whether domains have weights of their own besides the shared ones. Defaults to `False`.
+      crossed_scale: float. c. Defaults to 1.
       l2: float. Weight of the squared norm of a row's weights, mean over the batch, as a Keras loss in training. Only
         ids of the batch feel it. Defaults to 0.
 
@@ -49,16 +51,20 @@ class LinearPart(keras.layers.Layer):
         vocabulary_sizes: Sequence[int],
         num_values: int = 0,
         crossed: bool = False,
+        crossed_scale: float = 1.0,
         l2: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if num_domains < 1:
             raise ValueError(f"`num_domains` should be at least 1. Received: `num_domains`={num_domains}")
+        if crossed_scale <= 0:
+            raise ValueError(f"`crossed_scale` should be positive. Received: `crossed_scale`={crossed_scale}")
         self.num_domains = num_domains
         self.vocabulary_sizes = tuple(vocabulary_sizes)
         self.num_values = num_values
         self.l2 = l2
+        self.crossed_scale = crossed_scale
         self.shared_weights = MultiEmbedding(self.vocabulary_sizes, 1, 1, num_values, l2, stddev=0.0)
         self.crossed_weights = None
         if crossed:
@@ -90,7 +96,7 @@ class LinearPart(keras.layers.Layer):
         logits = tf.gather(self.bias, domain) + tf.reduce_sum(weights[0], axis=-1)
         if self.crossed_weights is not None:
             own = self.crossed_weights(ids, domain, rows_per_domain, values, training=training)
-            logits += tf.reduce_sum(own[0], axis=-1)
+            logits += self.crossed_scale * tf.reduce_sum(own[0], axis=-1)
         return logits
 
     def get_config(self) -> dict[str, Any]:
@@ -101,5 +107,6 @@ class LinearPart(keras.layers.Layer):
             "vocabulary_sizes": list(self.vocabulary_sizes),
             "num_values": self.num_values,
             "crossed": self.crossed_weights is not None,
+            "crossed_scale": self.crossed_scale,
             "l2": self.l2,
         }

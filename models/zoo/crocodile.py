@@ -79,6 +79,7 @@ class Crocodile(MultiDomainModel):
                 layout.vocabulary_sizes,
                 layout.num_value_fields,
                 crossed=config.linear_part == "crossed",
+                crossed_scale=config.linear_crossed_scale,
                 l2=config.linear_l2,
             )
 

@@ -26,6 +26,7 @@ from models.config import CovLossConfig, ModelConfig, TrainingConfig
         (ModelConfig, {"embedding_stddev": 0.0}),
         (ModelConfig, {"linear_part": "wide"}),
         (ModelConfig, {"linear_l2": -1.0}),
+        (ModelConfig, {"linear_crossed_scale": 0.0}),
         (ModelConfig, {"num_experts": 5}),
         (TrainingConfig, {"batch_size": 0}),
         (TrainingConfig, {"epochs": 0}),
