@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from data.spec import DatasetSpec
 from data.split_spec import Split
 from models.config import ModelConfig, TrainingConfig
 from models.trainer import feature_layout
-from models.training.input import LABEL, TransformedData
+from models.training.input import LABEL, TransformedData, model_inputs
 from models.training.loop import TrainingResult, train
 from models.training.optimizers import build_optimizer
 from models.training.validation import Validation
@@ -22,8 +24,19 @@ from models.zoo import build_model
 from models.zoo.base import MultiDomainModel
 
 
+@dataclass(frozen=True)
+class _RawData(TransformedData):
+    """A split that the pipeline leaves as it was before Transform, as it does the test rows, transformed on the way."""
+
+    transform: tft.TransformFeaturesLayer
+
+    def _parse(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        transformed: dict[str, tf.Tensor] = self.transform(super()._parse(serialized))
+        return transformed
+
+
 class TransformedRun:
-    """What Transform left in the folder of a run of `crocodile run`: its newest examples and their vocabularies."""
+    """The newest examples and vocabularies in the output folder of a run of `crocodile run`."""
 
     def __init__(self, output: Path, spec: DatasetSpec) -> None:
         """Finds the examples.
@@ -37,15 +50,13 @@ class TransformedRun:
         """
         self._examples = _newest(output / "pipeline/Transform/transformed_examples")
         transform = tft.TFTransformOutput(str(_newest(output / "pipeline/Transform/transform_graph")))
+        self._transform = transform.transform_features_layer()
+        self._raw_examples = _newest(output / "pipeline/LogExampleGen/examples")
+        self._raw_spec = transform.raw_feature_spec()
         self._parse_spec = transform.transformed_feature_spec()
         self.layout = feature_layout(spec, transform)
-        self._domains = spec.domains
-        self._training = self.split("train")
-        self._validation = Validation(self.split("validation"), spec.domains)
-
-    def split(self, split: Split) -> TransformedData:
-        """The rows of one split."""
-        return TransformedData.match([str(self._examples / f"Split-{split}" / "*")], self._parse_spec)
+        self._training = self._split("train")
+        self._validation = Validation(self._split("validation"), spec.domains)
 
     def train(self, model_config: ModelConfig, config: TrainingConfig) -> tuple[MultiDomainModel, TrainingResult]:
         """Trains a model as the pipeline's Trainer does; the best weights are in it."""
@@ -59,11 +70,21 @@ class TransformedRun:
 
     def test_rows(self) -> dict[str, np.ndarray]:
         """Labels, users and domains of the test rows."""
-        return self.split("test").columns((LABEL, "user", "domain"))
+        names = (LABEL, "user", "domain")
+        return {name: np.concatenate([batch[name].numpy() for batch in self._test_batches]) for name in names}
 
     def test_scores(self, model: MultiDomainModel) -> np.ndarray:
         """Probabilities of the test rows, in their order."""
-        return Validation(self.split("test"), self._domains).scores(model)
+        predict = tf.function(lambda row: model(model_inputs(row), training=False), autograph=False)
+        return np.concatenate([predict(batch).numpy() for batch in self._test_batches])
+
+    def _split(self, split: Split) -> TransformedData:
+        return TransformedData.match([str(self._examples / f"Split-{split}" / "*")], self._parse_spec)
+
+    @cached_property
+    def _test_batches(self) -> list[dict[str, tf.Tensor]]:
+        raw = TransformedData.match([str(self._raw_examples / "Split-test" / "*")], self._raw_spec)
+        return list(_RawData(raw.files, raw.feature_spec, self._transform).batches(8192))
 
 
 def _newest(folder: Path) -> Path:
