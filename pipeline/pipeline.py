@@ -57,6 +57,8 @@ def create_pipeline(
         rows=config.statistics.rows,
         domain_rows=config.statistics.domain_rows,
     ).with_id("StatisticsGen")
+    # Kubeflow looks artifacts up by type alone, and would find other statistics than the accepted ones.
+    with_reference = with_baseline and metadata_path is not None
     accepted_statistics = tfx.dsl.Resolver(
         strategy_class=LatestOrNoneStrategy,
         reference=tfx.dsl.Channel(
@@ -70,7 +72,7 @@ def create_pipeline(
         schema=schema_gen.outputs["schema"],
         dataset=spec,
         config=config.statistics,
-        reference=accepted_statistics.outputs["reference"] if with_baseline else None,
+        reference=accepted_statistics.outputs["reference"] if with_reference else None,
     )
     example_validator = tfx.components.ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
@@ -147,7 +149,7 @@ def create_pipeline(
             schema_gen,
             statistics_gen,
             example_validator,
-            *([accepted_statistics] if with_baseline else []),
+            *([accepted_statistics] if with_reference else []),
             domain_validator,
             transform,
             *([latest_blessed_model] if with_baseline else []),
