@@ -17,21 +17,31 @@ PROBABILITY = "probability"
 EXAMPLES = "examples"
 SERVING_DEFAULT = "serving_default"
 SERVING_RAW = "serving_raw"
+CLASSIFY = "classify"
+REGRESS = "regress"
+# The names that TensorFlow Serving's Classify and Regress look for.
+INPUTS = "inputs"
+CLASSES, SCORES = "classes", "scores"
+OUTPUTS = "outputs"
 
 MISSING_INT = tf.int64.min
 _DTYPES = {"string": tf.string, "int64": tf.int64, "float32": tf.float32}
 
 
 class ServingModule(tf.Module):
-    """What is saved: the transform graph, the weights and two signatures.
+    """What is saved: the transform graph, the weights and four signatures.
 
     * `serving_default`: `examples`, serialized tf.Examples of raw features, of shape [batch] (TFX's convention).
     * `serving_raw`: one tensor of shape [batch] for every raw feature, by name. A missing value is the empty string,
       the smallest int64 or NaN.
 
-    Both return `probability`, float32 of shape [batch]: a row of domain s is answered by tower s. A value unknown to a
-    field's vocabulary has the field's default id. A domain that the model was not trained on gets the mean of the
-    probabilities that all towers give.
+    * `classify` and `regress`: `inputs`, serialized tf.Examples, for the requests of TensorFlow Serving's Classify (the
+      labels "0" and "1" as `classes`, their probabilities as `scores`, [batch, 2]) and Regress (the probability as
+      `outputs`, [batch]). They call the first.
+
+    The first two return `probability`, float32 of shape [batch]: a row of domain s is answered by tower s. A value
+    unknown to a field's vocabulary has the field's default id. A domain that the model was not trained on gets the mean
+    of the probabilities that all towers give.
 
     The Keras model itself is not attached, only its variables: nothing of training (CovLoss, metrics, optimizer) is
     saved.
@@ -56,12 +66,25 @@ class ServingModule(tf.Module):
         self._parse_spec = {name: parse for name, parse in raw_spec.items() if name in names}
 
     def signatures(self) -> dict[str, Any]:
-        """The two signatures, traced."""
+        """The signatures, traced."""
         examples = tf.TensorSpec([None], tf.string, name=EXAMPLES)
+        inputs = tf.TensorSpec([None], tf.string, name=INPUTS)
         tensors = {f.name: tf.TensorSpec([None], _DTYPES[f.raw_dtype], name=f.name) for f in self._inputs}
+        scored = tf.function(self._score_examples, autograph=False).get_concrete_function(examples)
+
+        def classify(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+            positive = scored(inputs)[PROBABILITY]
+            classes = tf.tile(tf.constant([["0", "1"]]), [tf.size(positive), 1])
+            return {CLASSES: classes, SCORES: tf.stack([1.0 - positive, positive], axis=1)}
+
+        def regress(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {OUTPUTS: scored(inputs)[PROBABILITY]}
+
         return {
-            SERVING_DEFAULT: tf.function(self._score_examples, autograph=False).get_concrete_function(examples),
+            SERVING_DEFAULT: scored,
             SERVING_RAW: tf.function(self._score_tensors, autograph=False).get_concrete_function(tensors),
+            CLASSIFY: tf.function(classify, autograph=False).get_concrete_function(inputs),
+            REGRESS: tf.function(regress, autograph=False).get_concrete_function(inputs),
         }
 
     def _score_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,8 +1,10 @@
 """One row, one score: from the trainer's Keras model, the SavedModel, the gRPC server and batch evaluation."""
 
+import base64
 import json
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -18,9 +20,18 @@ from pipeline.components.serving_check import read_examples
 from pipeline.config_file import load_config
 from serving.client import PredictClient
 from serving.embedded import embedded_server
+from serving.protos import (
+    ClassificationRequest,
+    Example,
+    ModelSpec,
+    PredictionServiceStub,
+    RegressionRequest,
+)
 from serving.servable import Servable
+from serving.server import ModelServer, ServerOptions
 from serving.versions import latest_version
 from tests.conftest import ROOT, SMALL, DemoRun, crocodile
+from tests.serving.rest import post
 
 TOLERANCE = 1e-5
 
@@ -64,6 +75,34 @@ def test_the_grpc_server_gives_the_same(served: tuple[Path, list[bytes]], saved_
     with embedded_server(version.parent, "crocodile") as address, PredictClient(address, "crocodile") as client:
         scores = np.concatenate([client.predict(examples[i : i + 100]) for i in range(0, 1000, 100)])
     np.testing.assert_allclose(scores, saved_model_scores[:1000], atol=TOLERANCE)
+
+
+def test_rest_classify_and_regress_give_the_same(
+    served: tuple[Path, list[bytes]], saved_model_scores: np.ndarray
+) -> None:
+    """REST in row and in column format, and Classify and Regress over gRPC."""
+    version, examples = served
+    scores = saved_model_scores[:100]
+    encoded = [{"b64": base64.b64encode(example).decode()} for example in examples[:100]]
+    with (
+        ModelServer(ServerOptions(version.parent, port=0, rest_port=0)) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        path = "/v1/models/crocodile:predict"
+        by_row = post(server.rest_address, path, {"instances": encoded})[1]["predictions"]
+        by_column = post(server.rest_address, path, {"inputs": encoded})[1]["outputs"]
+        stub = PredictionServiceStub(channel)
+        request = ClassificationRequest(model_spec=ModelSpec(name="crocodile", signature_name="classify"))
+        request.input.example_list.examples.extend(map(Example.FromString, examples[:100]))
+        classified = [row.classes[1].score for row in stub.Classify(request).result.classifications]
+        labels = {tuple(c.label for c in row.classes) for row in stub.Classify(request).result.classifications}
+        regression = RegressionRequest(
+            model_spec=ModelSpec(name="crocodile", signature_name="regress"), input=request.input
+        )
+        regressed = [row.value for row in stub.Regress(regression).result.regressions]
+    assert labels == {("0", "1")}
+    for answer in (by_row, by_column, classified, regressed):
+        np.testing.assert_allclose(answer, scores, atol=TOLERANCE)
 
 
 def test_python_loading_gives_the_same(served: tuple[Path, list[bytes]], saved_model_scores: np.ndarray) -> None:

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from serving.protos import PredictionServiceStub
 from serving.server import ModelServer, ServerOptions
+from tests.serving import classic_model
 from tests.serving.tiny_model import RAW_FEATURES, TABS, export
 
 
@@ -160,3 +161,28 @@ def push(exports: dict[int, Path]) -> Callable[[Path, int, int], Path]:
         return temporary.rename(base_path / str(version))
 
     return put
+
+
+@pytest.fixture(scope="session")
+def classic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServer]:
+    """A server of the classic model's version 1, over gRPC and REST, with metrics and health."""
+    path = tmp_path_factory.mktemp("classic") / "served"
+    classic_model.export(path / "1")
+    options = ServerOptions(
+        path,
+        "classic",
+        port=0,
+        rest_port=0,
+        rest_timeout_s=20.0,
+        metrics_path="/monitoring/prometheus/metrics",
+        health=True,
+        file_system_poll_wait_seconds=0,
+    )
+    with ModelServer(options) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def classic_stub(classic: ModelServer) -> Iterator[PredictionServiceStub]:
+    with grpc.insecure_channel(classic.address) as channel:
+        yield PredictionServiceStub(channel)
