@@ -14,7 +14,12 @@ INTERVAL_S = 10.0
 
 
 class RowProgress:
-    """A bar on a terminal; elsewhere a line now and then, and none for a step that is soon over."""
+    """A bar on a terminal; elsewhere a line now and then, and none for a step that is soon over.
+
+    Attributes:
+      rows: How many were done.
+      note: What else is shown, such as the loss.
+    """
 
     def __init__(
         self, step: str, total: int | None = None, unit: str = "rows", stream: TextIO | None = None, done: int = 0
@@ -33,6 +38,7 @@ class RowProgress:
         self._step, self._total, self._unit = step, total, unit
         self._stream = sys.stderr if stream is None else stream
         self._bar: tqdm | None = None
+        self.note = ""
 
     def __enter__(self) -> RowProgress:
         self._started = self._said = time.monotonic()
@@ -60,6 +66,7 @@ class RowProgress:
         """Takes note of rows that were done since the last time."""
         self.rows += rows
         if self._bar is not None:
+            self._bar.set_postfix_str(self.note, refresh=False)
             self._bar.update(rows)
             return
         now = time.monotonic()
@@ -71,7 +78,8 @@ class RowProgress:
         if self._total:
             of = f" of {self._total:,}"
             left = f", {_duration(max(0, self._total - self.rows) / max(speed, 1e-9))} left"
-        self._say(f"{self.rows:,}{of} {self._unit}, {speed:,.0f} {self._unit}/s{left}")
+        note = f", {self.note}" if self.note else ""
+        self._say(f"{self.rows:,}{of} {self._unit}, {speed:,.0f} {self._unit}/s{left}{note}")
 
     def _say(self, text: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {self._step}: {text}", file=self._stream, flush=True)

@@ -14,6 +14,7 @@ import tensorflow as tf
 import tf_keras as keras
 from tqdm import tqdm
 
+from data.progress import RowProgress
 from models.config import TrainingConfig
 from models.metrics.domain_summary import DomainSummary
 from models.training.checkpoints import Checkpoints, TrainingState
@@ -71,7 +72,7 @@ class _Training(keras.callbacks.Callback):
         self.checkpoints = Checkpoints(checkpoint_dir, model, self.state, self.average)
         self._train_writer = tf.summary.create_file_writer(os.path.join(log_dir, "train"))
         self._validation_writer = tf.summary.create_file_writer(os.path.join(log_dir, "validation"))
-        self._progress: tqdm | None = None
+        self._progress: RowProgress | None = None
         self._validating = 0.0
 
     @property
@@ -92,12 +93,8 @@ class _Training(keras.callbacks.Callback):
             shuffle_buffer=self._config.shuffle_buffer,
             seed=self._config.seed * 1_000 + epoch,
         ).skip(done)
-        with tqdm(
-            total=self.steps_per_epoch,
-            initial=done,
-            desc=f"epoch {epoch + 1}/{self._config.epochs}",
-            unit="step",
-            disable=None,
+        with RowProgress(
+            f"epoch {epoch + 1}/{self._config.epochs}", self._data.num_rows, done=done * self._config.batch_size
         ) as self._progress:
             self._validating = 0.0
             started = time.perf_counter()
@@ -121,12 +118,12 @@ class _Training(keras.callbacks.Callback):
         if self.average is not None:
             self.average.after_step(total)
         if self._progress is not None:
-            self._progress.update(1)
+            rows = min(step * self._config.batch_size, self._data.num_rows)
+            self._progress.update(rows - self._progress.rows)
         if total % _LOG_EVERY_STEPS == 0 or step == self.steps_per_epoch:
             write_scalars(self._train_writer, logs or {}, total)
             if self._progress is not None:
-                shown = {name: f"{value:.4f}" for name, value in (logs or {}).items()}
-                self._progress.set_postfix(shown, refresh=False)
+                self._progress.note = ", ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
         if step in self._validation_steps:
             self._validate()
         elif total % self._config.checkpoint_every_steps == 0:

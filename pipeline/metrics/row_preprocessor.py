@@ -10,6 +10,8 @@ from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 
+from data.progress import RowProgress
+
 
 class ScoredRow(NamedTuple):
     """What a metric needs of one row."""
@@ -43,6 +45,18 @@ class RowPreprocessor(metric_types.Preprocessor):
         self._model_name = model_name
         self._output_name = output_name
         self._prediction_key = prediction_key
+        self._progress: RowProgress | None = None
+
+    def setup(self) -> None:
+        """Shows how far the evaluation has come, where this part of it runs."""
+        super().setup()
+        self._progress = RowProgress(f"evaluation {self._model_name}".rstrip()).__enter__()
+
+    def teardown(self) -> None:
+        """Ends the bar."""
+        super().teardown()
+        if self._progress is not None:
+            self._progress.__exit__(None, None, None)
 
     def process(self, extracts: Mapping[str, Any]) -> Iterator[ScoredRow]:
         """Yields the row.
@@ -62,6 +76,8 @@ class RowPreprocessor(metric_types.Preprocessor):
         # The combiner refuses such a label too, but TFMA would wrap what it says.
         if row.label not in (0, 1):
             raise ValueError(f"labels must be 0 or 1, found {row}")
+        if self._progress is not None:
+            self._progress.update(1)
         yield row
 
     def _label(self, labels: Any) -> Any:
