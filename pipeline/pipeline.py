@@ -129,8 +129,8 @@ def create_pipeline(
     )
     serving_check = ServingCheck(model=trainer.outputs["model"], examples=example_gen.outputs["examples"])
     pusher = tfx.components.Pusher(
-        model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
+        # It holds the model with its warm-up requests, and that is what is pushed.
         infra_blessing=serving_check.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=serving_model_dir)

@@ -20,6 +20,8 @@ _DESTINATION = "push_destination"
 class AtomicPusherExecutor(executor.Executor):
     """Copies a blessed model beside the versions, under a name no server loads, then renames it into place.
 
+    The copy lies in the base path already, so the rename stays within one file system, wherever the model came from.
+
     TFX's own executor copies into the version directory itself: a kill in the middle leaves half a model there, and a
     second push within one second is dropped silently.
     """
@@ -52,7 +54,10 @@ class AtomicPusherExecutor(executor.Executor):
             if not newest or _fingerprint(final) != _fingerprint(staged):
                 # Versions are times in seconds, and always newer than the newest.
                 final = os.path.join(base, str(max(int(time.time()), newest + 1)))
+                # On disk before it has its name: a machine that loses power must not come back to half a version.
+                _sync(staged)
                 fileio.rename(staged, final)
+                _sync_folder(base)
             pushed.set_string_custom_property("pushed_destination", final)
             pushed.set_string_custom_property("pushed_version", os.path.basename(final))
         finally:
@@ -62,6 +67,24 @@ class AtomicPusherExecutor(executor.Executor):
 
 def _versions(base: str) -> list[int]:
     return [int(name.strip("/")) for name in fileio.listdir(base) if name.strip("/").isdigit()]
+
+
+def _sync(folder: str) -> None:
+    """Writes a local folder's files, and the names in it, to the disk; other file systems see to that themselves."""
+    for path, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            with open(os.path.join(path, name), "rb") as file:
+                os.fsync(file.fileno())
+        _sync_folder(path)
+
+
+def _sync_folder(folder: str) -> None:
+    if os.path.isdir(folder):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _fingerprint(model_path: str) -> bytes | None:

@@ -1,6 +1,11 @@
 """A version appears whole or not at all."""
 
 import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +15,11 @@ from tfx.utils import proto_utils
 
 from pipeline.components import atomic_pusher
 from pipeline.components.atomic_pusher import AtomicPusherExecutor
+from serving.client import PredictClient
+from serving.local_model import LocalModel
+from serving.server import ModelServer, ServerOptions
+from tests.conftest import ROOT
+from tests.serving.tiny_model import export
 
 
 @pytest.fixture
@@ -108,3 +118,65 @@ def test_the_newest_version_is_not_pushed_again(model: standard_artifacts.Model,
     pushed = push(model, tmp_path)
     assert names(tmp_path) == before
     assert pushed.get_string_custom_property("pushed_version") == before[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["same file system", "another file system"])
+def test_killed_fifty_times_what_is_served_is_always_a_whole_version(tmp_path: Path, elsewhere: bool) -> None:
+    """25 kills each: a server polls the base path all the while, and every answer is one of the two models'."""
+    models = [export(tmp_path / name / "exports", 1, scale) for name, scale in (("a", 1.0), ("b", -0.7))]
+    for model in models:
+        model.rename(model.parent.parent / "Format-Serving")
+    shared_memory = Path("/dev/shm")
+    if elsewhere and (not shared_memory.is_dir() or shared_memory.stat().st_dev == tmp_path.stat().st_dev):
+        pytest.skip("this machine has one file system only")
+    with tempfile.TemporaryDirectory(dir=shared_memory if elsewhere else tmp_path) as folder:
+        base = Path(folder, "served")
+        base.mkdir()
+        expected = []
+        for name in "ab":
+            with LocalModel(tmp_path / name / "Format-Serving") as local:
+                expected.append(float(local.predict([b""])[0]))
+        pusher = subprocess.Popen(
+            [sys.executable, "-m", "tests.pipeline.push_and_die", "7", "25", str(base), tmp_path / "a", tmp_path / "b"],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        while not any(path.name.isdigit() for path in base.iterdir()):
+            assert pusher.poll() is None, pusher.communicate()[0]
+            time.sleep(0.01)
+        seen = set()
+        options = ServerOptions(base, "m", port=0, file_system_poll_wait_seconds=0.1)
+        with ModelServer(options) as server, PredictClient(server.address, "m") as client:
+            while pusher.poll() is None:
+                (score,) = client.predict([b""])
+                seen.add(min(range(2), key=lambda i: abs(expected[i] - float(score))))
+                assert min(abs(value - score) for value in expected) < 1e-6
+                time.sleep(0.05)
+        printed, _ = pusher.communicate()
+    assert pusher.returncode == 0, printed
+    found = re.search(r"cut short (\d+), versions (\d+)", printed)
+    assert found is not None, printed
+    # Some pushes were cut short and some got through, or nothing was tried.
+    assert int(found[1]) > 5 and int(found[2]) > 1 and seen == {0, 1}, printed
+
+
+def test_a_version_is_on_disk_before_it_has_its_name(
+    model: standard_artifacts.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, rename = os.fsync, atomic_pusher.fileio.rename
+
+    def noted_fsync(handle: int) -> None:
+        done.append(os.path.basename(os.readlink(f"/proc/self/fd/{handle}")))
+        fsync(handle)
+
+    def noted_rename(source: str, target: str) -> None:
+        done.append("renamed")
+        rename(source, target)
+
+    monkeypatch.setattr(atomic_pusher.os, "fsync", noted_fsync)
+    monkeypatch.setattr(atomic_pusher.fileio, "rename", noted_rename)
+    push(model, tmp_path)
+    before, after = done[: done.index("renamed")], done[done.index("renamed") + 1 :]
+    assert {"saved_model.pb", "fingerprint.pb", "variables.index", "variables"} <= set(before)
+    assert after == ["serving"]

@@ -1,0 +1,67 @@
+"""Pushes models and is killed while it does, again and again: SIGKILL at random moments.
+
+usage: python -m tests.pipeline.push_and_die SEED KILLS BASE MODEL_A MODEL_B   (Trainer artifacts' folders)
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tfx.proto import pusher_pb2
+from tfx.types import standard_artifacts
+from tfx.utils import proto_utils
+
+from pipeline.components.atomic_pusher import AtomicPusherExecutor
+
+
+def push(model_folder: str, base: str, archive: str) -> None:
+    model, blessing, pushed = (
+        standard_artifacts.Model(),
+        standard_artifacts.ModelBlessing(),
+        standard_artifacts.PushedModel(),
+    )
+    model.uri, pushed.uri = model_folder, archive
+    blessing.set_int_custom_property("blessed", 1)
+    destination = pusher_pb2.PushDestination()
+    destination.filesystem.base_directory = base
+    AtomicPusherExecutor().Do(
+        {"model": [model], "model_blessing": [blessing]},
+        {"pushed_model": [pushed]},
+        {"push_destination": proto_utils.proto_to_json(destination)},
+    )
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def main(seed: str, kills: str, base: str, *models: str) -> None:
+    chance = random.Random(int(seed))
+    whole = [files(Path(model, "Format-Serving")) for model in models]
+    push(models[0], base, f"{base}-archive")
+    # The second, because the first one pays for what is done once.
+    started = time.monotonic()
+    push(models[1], base, f"{base}-archive-1")
+    took = time.monotonic() - started
+    cut_short = 0
+    for turn in range(int(kills)):
+        child = os.fork()
+        if child == 0:
+            push(models[turn % 2], base, f"{base}-archive-of-{turn}")
+            os._exit(0)
+        time.sleep(chance.uniform(0, 1.3 * took))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        cut_short += os.WIFSIGNALED(status)
+        for version in Path(base).iterdir():
+            if version.name.isdigit() and files(version) not in whole:
+                sys.exit(f"version {version.name} is not whole after kill {turn}")
+    versions = sum(path.name.isdigit() for path in Path(base).iterdir())
+    print(f"cut short {cut_short}, versions {versions}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
