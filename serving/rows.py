@@ -56,7 +56,9 @@ def _from_dicts(rows: Sequence[Mapping[str, Any]], types: Columns) -> pa.Table:
     columns = [_column(name, [_plain(row.get(name)) for row in rows], types.get(name)) for name in names]
     if not names:
         # A table without columns has no rows; rows without values are still rows.
-        names, columns = list(types)[:1], [pa.nulls(len(rows), next(iter(types.values()), pa.null()))]
+        if rows and not types:
+            raise ColumnError("the rows have no value at all, and the model does not say what its features are")
+        names, columns = list(types)[:1], [pa.nulls(len(rows), dtype) for dtype in list(types.values())[:1]]
     return pa.table(columns, names=names)
 
 
