@@ -44,7 +44,7 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         elif command[0] == "crocodile":
             words = command[1 : 3 if command[1] == "data" else 2]
             shown = crocodile(*words, "--help").stdout
-            for option in (word for word in command[2:] if word.startswith("--")):
+            for option in (word.partition("=")[0] for word in command[2:] if word.startswith("--")):
                 assert option in shown, f"{page.name}: {command[1]} has no {option}"
 
 
@@ -82,6 +82,14 @@ def test_every_command_has_help_with_examples(command: str) -> None:
     assert f"crocodile {command}" in shown
 
 
+def printed_scores(snippet: str, address: str, folder: Path, capsys) -> list[float]:
+    """What a page's Python prints when the server is at this address."""
+    script = folder / "ask.py"
+    script.write_text(snippet.replace("127.0.0.1:8500", address))
+    runpy.run_path(str(script))
+    return [float(score) for score in re.findall(r"0\.\d+", capsys.readouterr().out)]
+
+
 def test_the_served_model_answers_the_readmes_python_and_a_file(demo_run: DemoRun, tmp_path: Path, capsys) -> None:
     """`crocodile serve` in a process of its own; the README's snippet and `crocodile score` ask it."""
     base = demo_run.output / "serving_model" / "crocodile"
@@ -96,11 +104,11 @@ def test_the_served_model_answers_the_readmes_python_and_a_file(demo_run: DemoRu
             seen += server.stdout.readline()
             address = re.search(r"127\.0\.0\.1:\d+", seen)
         (snippet,) = blocks(ROOT / "README.md", "python")
-        script = tmp_path / "ask.py"
-        script.write_text(snippet.replace("127.0.0.1:8500", address[0]))
-        runpy.run_path(str(script))
-        scores = re.findall(r"0\.\d+", capsys.readouterr().out)
+        scores = printed_scores(snippet, address[0], tmp_path, capsys)
         assert len(scores) == 2 and scores[0] != scores[1]
+        waiting, of_asyncio = blocks(ROOT / "docs/client.md", "python")
+        assert printed_scores(waiting, address[0], tmp_path, capsys) == pytest.approx(scores, abs=1e-6)
+        assert printed_scores(of_asyncio, address[0], tmp_path, capsys)[1:] == pytest.approx(scores, abs=1e-6)
 
         # A file must have a column for every feature; a value may be missing.
         with PredictClient(address[0], "crocodile") as client:
@@ -115,7 +123,7 @@ def test_the_served_model_answers_the_readmes_python_and_a_file(demo_run: DemoRu
         lines = out.read_text().splitlines()
         assert lines[0] == "row,user_id,tab,score"
         assert [line.rsplit(",", 1)[0] for line in lines[1:]] == ["0,17,1", "1,17,6", "2,18,0"]
-        assert [float(line.rsplit(",", 1)[1]) for line in lines[1:3]] == pytest.approx([*map(float, scores)], abs=1e-4)
+        assert [float(line.rsplit(",", 1)[1]) for line in lines[1:3]] == pytest.approx(scores, abs=1e-4)
     finally:
         server.send_signal(signal.SIGTERM)
         assert server.wait(30) == 0
