@@ -107,7 +107,7 @@ def served(base_path: Path, log: Path, *flags: str) -> Iterator[Server]:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            ready = re.search(r"^serving .* at (\S+?)(?:, REST at (\S+))?$", line.strip())
+            ready = re.search(r"^serving .*? at (\S+?)(?:, REST at (\S+))?$", line.strip())
             if ready is None:
                 raise RuntimeError(f"the server did not become ready: {line}{log.read_text()}")
             yield Server(process, ready[1], ready[2] or "", time.perf_counter() - started)
