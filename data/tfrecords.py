@@ -1,12 +1,10 @@
-"""Reads and writes TFRecord files without TensorFlow."""
+"""Reads TFRecord files, plain or gzipped, without TensorFlow."""
 
 import gzip
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
-
-import google_crc32c
 
 from data.storage import DataPath
 
@@ -66,17 +64,3 @@ def _records(file: _Readable, path: DataPath) -> Iterator[bytes]:
             raise TFRecordError(f"{path}: ends within record {number}")
         yield record
         number += 1
-
-
-def write_records(path: Path, records: Iterable[bytes]) -> None:
-    """Writes records to an uncompressed file."""
-    with path.open("wb") as file:
-        for record in records:
-            length = struct.pack("<Q", len(record))
-            file.write(length + _masked_checksum(length) + record + _masked_checksum(record))
-
-
-def _masked_checksum(content: bytes) -> bytes:
-    checksum = google_crc32c.value(content)
-    # As TensorFlow masks it: rotated right by 15 bits, plus a constant.
-    return struct.pack("<I", ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -16,15 +16,15 @@ import pyarrow.parquet
 
 from data.csv_writer import write_csv
 from data.demo_features import user_table
+from data.example_encoding import encode_examples
 from data.kuairand_features import basic_features
 from data.kuairand_impressions import draw_log
 from data.kuairand_world import KuaiRandWorld
-from data.tfrecords import write_records
+from data.record_framing import frame_records
 
 WideLayout = Literal["csv", "parquet", "tfrecord"]
 ROWS_PER_FILE = 1 << 20  # Of whole parts.
 
-Encode = Callable[[pa.RecordBatch], list[bytes]]
 Progress = Callable[[str, int, int], None]
 
 # The features are held in memory, so that there are no more than these of them however long the log.
@@ -37,7 +37,6 @@ def generate_wide(
     layout: WideLayout,
     rows: int,
     seed: int,
-    encode: Encode,
     progress: Progress = lambda step, rows, total: None,
 ) -> tuple[Path, ...]:
     """Writes KuaiRand's log with the user's and the video's features in every row; equal options give equal rows.
@@ -49,7 +48,6 @@ def generate_wide(
       layout: Kind of the files.
       rows: Impressions.
       seed: Seed of chance.
-      encode: Rows to serialized tf.Examples, for TFRecords.
       progress: Told what is written, how many rows of it, and how many there will be.
 
     Returns:
@@ -74,7 +72,7 @@ def generate_wide(
         parts = _parts(rows, seed)
         for number, start in enumerate(range(0, rows, ROWS_PER_FILE)):
             name = f"impressions.{layout}-{number:05d}" + ("" if layout == "tfrecord" else f".{layout}")
-            _WRITERS[layout](aside / name, _take(parts, min(ROWS_PER_FILE, rows - start)), encode)
+            _WRITERS[layout](aside / name, _take(parts, min(ROWS_PER_FILE, rows - start)))
             names.append(name)
             progress("impressions", min(rows, start + ROWS_PER_FILE), rows)
         for name in present:
@@ -108,11 +106,11 @@ def _take(parts: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
         yield part
 
 
-def _write_csv(path: Path, parts: Iterator[pa.Table], encode: Encode) -> None:
+def _write_csv(path: Path, parts: Iterator[pa.Table]) -> None:
     write_csv(path, parts)
 
 
-def _write_parquet(path: Path, parts: Iterator[pa.Table], encode: Encode) -> None:
+def _write_parquet(path: Path, parts: Iterator[pa.Table]) -> None:
     first = next(parts)
     with pyarrow.parquet.ParquetWriter(path, first.schema, compression="zstd") as writer:
         writer.write_table(first)
@@ -120,11 +118,15 @@ def _write_parquet(path: Path, parts: Iterator[pa.Table], encode: Encode) -> Non
             writer.write_table(part)
 
 
-def _write_tfrecord(path: Path, parts: Iterator[pa.Table], encode: Encode) -> None:
-    write_records(path, (record for part in parts for batch in part.to_batches() for record in encode(batch)))
+def _write_tfrecord(path: Path, parts: Iterator[pa.Table]) -> None:
+    with path.open("wb") as file:
+        for part in parts:
+            for batch in part.to_batches():
+                for examples in encode_examples(batch):
+                    file.write(frame_records(examples))
 
 
-_WRITERS: dict[WideLayout, Callable[[Path, Iterator[pa.Table], Encode], None]] = {
+_WRITERS: dict[WideLayout, Callable[[Path, Iterator[pa.Table]], None]] = {
     "csv": _write_csv,
     "parquet": _write_parquet,
     "tfrecord": _write_tfrecord,

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.errors import InputError
+from data.example_encoding import encode_examples
 from data.ingest import split_batches
 from data.progress import RowProgress
 from data.readers import open_reader
 from data.split_spec import Split
 from models.export import EXAMPLES, PROBABILITY, SERVING_DEFAULT
 from models.metrics.domain_summary import DomainSummary, per_domain
-from pipeline.example_encoding import ExampleEncoder
 from pipeline.provenance import provenance
 from pipeline.report import write_json
 from pipeline.settings import RunConfig
@@ -46,7 +46,6 @@ def evaluate(
     spec = config.dataset
     roles = spec.roles
     keys = list(dict.fromkeys((roles.user, roles.item, roles.domain, roles.label, roles.time.column)))
-    encoder = ExampleEncoder()
     path = model if (model / "saved_model.pb").exists() else latest_version(model)[1]
     tables: list[pa.Table] = []
     reader = open_reader(spec, data_dir)
@@ -57,7 +56,7 @@ def evaluate(
         for part, batch in split_batches(reader, spec, progress=progress):
             if part != split:
                 continue
-            examples = np.array(encoder.encode(batch), dtype=object)
+            examples = np.concatenate([part.to_numpy(zero_copy_only=False) for part in encode_examples(batch)])
             scores = [
                 servable.predict(SERVING_DEFAULT, {EXAMPLES: examples[start : start + batch_size]})[PROBABILITY]
                 for start in range(0, len(examples), batch_size)

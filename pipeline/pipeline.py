@@ -15,11 +15,17 @@ from pipeline.components.log_example_gen import LogExampleGen
 from pipeline.components.schema_from_spec import SchemaFromSpec
 from pipeline.components.serving_check import ServingCheck
 from pipeline.metrics.eval_config import build_eval_config
-from pipeline.settings import RunConfig
+from pipeline.settings import PipelineConfig, RunConfig
 from pipeline.source_fingerprint import source_fingerprint
 
 # What decides the transformed examples, besides the rows and the config.
 _PREPROCESSING = ("data.feature", "data.spec", "pipeline.preprocessing", "pipeline.vocabulary")
+
+
+def beam_pipeline_args(config: PipelineConfig) -> list[str]:
+    """Beam's options, and how many processes of this machine a component may use."""
+    workers = [] if config.workers is None else [f"--local_workers={config.workers}"]
+    return [*config.beam_args, *workers]
 
 
 def create_pipeline(
@@ -160,5 +166,5 @@ def create_pipeline(
         ],
         enable_cache=config.pipeline.enable_cache,
         metadata_connection_config=metadata_config,
-        beam_pipeline_args=list(config.pipeline.beam_args),
+        beam_pipeline_args=beam_pipeline_args(config.pipeline),
     )

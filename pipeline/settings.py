@@ -36,11 +36,14 @@ class PipelineConfig(StrictModel):
 
     Attributes:
       enable_cache: Reuse a component's earlier outputs when its inputs and settings have not changed.
+      workers: Processes that read the log, count vocabularies and transform examples; by default as many as there are
+        cores. The outputs do not depend on it. Set it to 1 where a Beam runner spreads the work over machines.
       beam_args: Beam pipeline options. The portable in-process runner by default: `DirectRunner` would first look
         for another runner on the network.
     """
 
     enable_cache: bool = True
+    workers: Annotated[int, Field(ge=1)] | None = None
     beam_args: Annotated[tuple[str, ...], Field(strict=False)] = (
         "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
     )

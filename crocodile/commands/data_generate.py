@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-
 from data.aliccp_log import generate_aliccp
 from data.demo_log import FILES, DemoLogOptions, generate
 from data.kuairand_log import VERSIONS, generate_kuairand
@@ -109,13 +107,8 @@ def _kuairand(args: argparse.Namespace) -> tuple[str, tuple[Path, ...]]:
 
 
 def _wide(args: argparse.Namespace) -> tuple[str, tuple[Path, ...]]:
-    def encode(rows: pa.RecordBatch) -> list[bytes]:
-        from serving.examples import encode_examples  # Imports TensorFlow's protos, which takes seconds.
-
-        return encode_examples(rows)
-
     with _Files() as files:
-        paths = generate_wide(args.output, args.layout, args.rows, args.seed, encode, files)
+        paths = generate_wide(args.output, args.layout, args.rows, args.seed, files)
     return f"log in {args.layout} files written: {args.rows:,} rows, seed {args.seed}", paths
 
 

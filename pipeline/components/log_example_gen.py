@@ -13,22 +13,27 @@ from typing import Any
 import tensorflow as tf
 from tfx import types
 from tfx.components.example_gen import utils as example_gen_utils
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
+from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts
-from tqdm import tqdm
 
 from data.fingerprint import fingerprint
 from data.ingest import IngestionCounts, split_batches
+from data.progress import RowProgress
 from data.quarantine import QuarantineFile
 from data.readers import open_reader
 from data.row_ledger import TakeWrongRows
+from data.shard_files import ShardTask, shard_task, write_shard
+from data.shards import even_shards, rows_per_shard
 from data.spec import DatasetSpec
 from data.split_spec import SPLITS
 from data.storage import DataPath
-from pipeline.example_encoding import ExampleEncoder
+from data.worker_pool import WorkerPool
+from pipeline.local_workers import local_workers
 from pipeline.source_fingerprint import source_fingerprint
+from pipeline.unfinished_folder import unfinished_folder
 
-ROWS_PER_SHARD = 1_000_000
 QUARANTINE = "quarantine.parquet"
 ROW_COUNTS = "row_counts.json"
 
@@ -43,39 +48,18 @@ class LogExampleGenSpec(component_spec.ComponentSpec):
         "code_fingerprint": component_spec.ExecutionParameter(type=str),
     }
     INPUTS: dict[str, Any] = {}
-    OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
+    OUTPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "columns": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+    }
 
 
-class _SplitWriter:
-    """Writes one split's serialized examples into shards of bounded size."""
+class LogExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
+    """Reads the log batch by batch and writes every split; no row becomes a Python object on the way.
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
-        self._writer: tf.io.TFRecordWriter | None = None
-        self._shard = 0
-        self._rows = 0
-        tf.io.gfile.makedirs(folder)
-
-    def write(self, examples: list[bytes]) -> None:
-        if self._writer is None or self._rows >= ROWS_PER_SHARD:
-            self.close()
-            path = os.path.join(self._folder, f"data_tfrecord-{self._shard:05d}")
-            # Uncompressed: gzip alone would take more than half of the ingestion's time.
-            self._writer = tf.io.TFRecordWriter(path)
-            self._shard += 1
-            self._rows = 0
-        for example in examples:
-            self._writer.write(example)
-        self._rows += len(examples)
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-
-
-class LogExampleGenExecutor(base_executor.BaseExecutor):
-    """Reads the log batch by batch and writes every split; no row becomes a Python object on the way."""
+    This process reads, checks, joins and divides the log; the workers encode and write its shards. Which row lies in
+    which shard does not depend on their number.
+    """
 
     def Do(  # noqa: N802 (TFX's name)
         self,
@@ -83,10 +67,11 @@ class LogExampleGenExecutor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes `Split-train`, `Split-validation` and `Split-test` as uncompressed TFRecords of tf.Examples.
+        """Writes `Split-train`, `Split-validation` and `Split-test`, each as TFRecords of tf.Examples and as Parquet.
 
-        Where the spec has a quarantine, the wrong rows lie beside them in `quarantine.parquet`. `row_counts.json` and
-        the artifact's custom properties say where every row went.
+        Where the spec has a quarantine, the wrong rows lie beside the examples in `quarantine.parquet`.
+        `row_counts.json` and the artifact's custom properties say where every row went. The files appear when the last
+        row is written, and not before.
 
         Raises:
           data.errors.InputError: If the log is not what the dataset spec says.
@@ -95,29 +80,42 @@ class LogExampleGenExecutor(base_executor.BaseExecutor):
         spec = DatasetSpec.model_validate_json(exec_properties["dataset"])
         reader = open_reader(spec, exec_properties["data_dir"])
         examples = artifact_utils.get_single_instance(output_dict["examples"])
-        examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
-        encoder = ExampleEncoder()
-        writers = {split: _SplitWriter(artifact_utils.get_split_uri([examples], split)) for split in SPLITS}
+        columns = artifact_utils.get_single_instance(output_dict["columns"])
+        examples_utils.set_payload_format(columns, example_gen_pb2.FORMAT_PARQUET)
         counts = IngestionCounts()
-        written = 0
-        try:
-            with (
-                _quarantine(spec, examples.uri) as take_wrong_rows,
-                tqdm(desc="LogExampleGen", unit=" rows", unit_scale=True, disable=None) as progress,
-            ):
-                for split, batch in split_batches(reader, spec, counts, take_wrong_rows):
-                    writers[split].write(encoder.encode(batch))
-                    written += batch.num_rows
-                    progress.update(batch.num_rows)
-        finally:
-            for writer in writers.values():
-                writer.close()
-        if written != counts.kept.total():
-            raise RuntimeError(f"{written} rows were written, but {counts.kept.total()} were kept")
+        rows = reader.num_rows_hint()
+        with (
+            unfinished_folder(examples.uri) as examples_folder,
+            unfinished_folder(columns.uri) as columns_folder,
+            _quarantine(spec, examples_folder) as take_wrong_rows,
+            WorkerPool(local_workers(self._beam_pipeline_args)) as workers,
+            RowProgress("LogExampleGen", rows) as progress,
+        ):
+
+            def tasks() -> Iterator[ShardTask]:
+                batches = split_batches(reader, spec, counts, take_wrong_rows)
+                for shard in even_shards(batches, rows_per_shard(rows, len(reader.schema()))):
+                    folder, name = f"Split-{shard.split}", f"{shard.number:05d}"
+                    yield shard_task(
+                        shard.rows,
+                        f"{examples_folder}/{folder}/data_tfrecord-{name}",
+                        f"{columns_folder}/{folder}/columns-{name}.parquet",
+                    )
+
+            written = 0
+            for shard_rows in workers.map(write_shard, tasks()):
+                written += shard_rows
+                progress.update(shard_rows)
+            if written != counts.kept.total():
+                raise RuntimeError(f"{written} rows were written, but {counts.kept.total()} were kept")
+            with tf.io.gfile.GFile(os.path.join(examples_folder, ROW_COUNTS), "w") as file:
+                file.write(json.dumps(counts.as_dict(), indent=2) + "\n")
+        for artifact in (examples, columns):
+            artifact.split_names = artifact_utils.encode_split_names(list(SPLITS))
+            for split in SPLITS:  # One without rows has a folder nevertheless.
+                tf.io.gfile.makedirs(artifact_utils.get_split_uri([artifact], split))
         for name, number in _properties(counts).items():
             examples.set_int_custom_property(name, number)
-        with tf.io.gfile.GFile(os.path.join(examples.uri, ROW_COUNTS), "w") as file:
-            file.write(json.dumps(counts.as_dict(), indent=2) + "\n")
 
 
 @contextlib.contextmanager
@@ -146,11 +144,11 @@ def _properties(counts: IngestionCounts) -> dict[str, int]:
     }
 
 
-class LogExampleGen(base_component.BaseComponent):
+class LogExampleGen(base_beam_component.BaseBeamComponent):
     """TFX component: a log described by a dataset spec, as examples in train, validation and test splits."""
 
     SPEC_CLASS = LogExampleGenSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(LogExampleGenExecutor)
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(LogExampleGenExecutor)
 
     def __init__(self, dataset: DatasetSpec, data_dir: str) -> None:
         """Describes the component.
@@ -162,6 +160,7 @@ class LogExampleGen(base_component.BaseComponent):
         folder = DataPath.of(data_dir)
         examples = types.Channel(type=standard_artifacts.Examples)
         examples.additional_properties[example_gen_utils.SPAN_PROPERTY_NAME] = 0
+        columns = types.Channel(type=standard_artifacts.Examples)
         super().__init__(
             LogExampleGenSpec(
                 dataset=dataset.model_dump_json(),
@@ -170,5 +169,6 @@ class LogExampleGen(base_component.BaseComponent):
                 input_fingerprint=fingerprint(open_reader(dataset, folder).files()) if folder.exists() else "",
                 code_fingerprint=source_fingerprint("data"),
                 examples=examples,
+                columns=columns,
             )
         )

@@ -62,6 +62,12 @@ def log_lines() -> list[str]:
     return [LOG_HEADER, *rows]
 
 
+def more_lines(rows: int) -> list[str]:
+    """Rows in order of time, evenly over the four days, in both domains."""
+    times = [FIRST_MS + n * 4 * DAY_MS // rows for n in range(rows)]
+    return [LOG_HEADER, *(f"{n % 40},{n % 90},{t},{n % 2},0,{n % 777},{n % 2}" for n, t in enumerate(times))]
+
+
 def user_lines() -> list[str]:
     # User 4 has no features.
     return ["user_id,degree,register_days", "3,low,-124", "1,full,20", "2,UNKNOWN,"]

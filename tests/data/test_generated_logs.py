@@ -21,7 +21,6 @@ from data.spec import DatasetSpec
 from data.storage import DataPath
 from data.tfrecords import read_records
 from data.wide_log import generate_wide
-from serving.examples import encode_examples
 from tests.conftest import ROOT
 
 ROWS = 30_000
@@ -81,7 +80,7 @@ def test_equal_options_give_equal_bytes(tmp_path: Path) -> None:
 def test_wide_tables_of_one_seed_are_the_same_log(tmp_path: Path) -> None:
     reports = {}
     for layout in ("csv", "parquet", "tfrecord"):
-        paths = generate_wide(tmp_path / layout, layout, 5000, 1, encode_examples)  # type: ignore[arg-type]
+        paths = generate_wide(tmp_path / layout, layout, 5000, 1)  # type: ignore[arg-type]
         assert len(paths) == 1
         reports[layout] = check_input(spec("wide.yaml", layout=layout), tmp_path / layout).counts
     assert reports["csv"] == reports["parquet"] == reports["tfrecord"]
@@ -91,7 +90,7 @@ def test_wide_tables_of_one_seed_are_the_same_log(tmp_path: Path) -> None:
 def test_written_records_are_what_tensorflow_reads(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    (path,) = generate_wide(tmp_path / "log", "tfrecord", 1000, 1, encode_examples)
+    (path,) = generate_wide(tmp_path / "log", "tfrecord", 1000, 1)
     records = [record.numpy() for record in tf.data.TFRecordDataset(str(path))]  # Checks the checksums.
     assert records == list(read_records(path))
     feature = tf.train.Example.FromString(records[0]).features.feature

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import glob
+import itertools
 import json
+import os
+import signal
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from tfx.types import standard_artifacts
 
 from data.errors import InputError
+from data.shard_files import ShardTask, write_shard
 from data.spec import DatasetSpec
+from data.split_spec import SPLITS
 from pipeline.components.log_example_gen import LogExampleGenExecutor
-from tests.data.small_log import log_lines, make_spec, with_value, write_log
+from tests.data.small_log import log_lines, make_spec, more_lines, with_value, write_log
 
 
-def ingest(spec: DatasetSpec, data_dir: Path, output: Path) -> standard_artifacts.Examples:
-    examples = standard_artifacts.Examples()
-    examples.uri = str(output)
+def ingest(spec: DatasetSpec, data_dir: Path, output: Path, workers: int = 1) -> standard_artifacts.Examples:
+    examples, columns = standard_artifacts.Examples(), standard_artifacts.Examples()
+    examples.uri, columns.uri = str(output), f"{output}-columns"
     properties = {"dataset": spec.model_dump_json(), "data_dir": str(data_dir)}
-    LogExampleGenExecutor().Do({}, {"examples": [examples]}, properties)
+    context = LogExampleGenExecutor.Context(beam_pipeline_args=[f"--local_workers={workers}"])
+    LogExampleGenExecutor(context).Do({}, {"examples": [examples], "columns": [columns]}, properties)
     return examples
 
 
@@ -66,3 +74,61 @@ def test_without_a_quarantine_there_is_no_file_and_a_wrong_row_is_an_error(tmp_p
     with pytest.raises(InputError, match="2 of 13 rows are wrong"):
         ingest(make_spec(quarantine={"max_share": 0.1}), tmp_path / "wrong", tmp_path / "few")
     assert not (tmp_path / "few" / "quarantine.parquet").exists()
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_two_workers_write_the_same_bytes_as_one_in_shards_of_even_size(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log", more_lines(9000))
+    for workers in (1, 2):
+        ingest(make_spec(), log, tmp_path / str(workers), workers)
+    for kind in ("", "-columns"):
+        written = files_of(tmp_path / f"1{kind}")
+        assert written == files_of(tmp_path / f"2{kind}")
+        assert len([name for name in written if name.startswith("Split-train/")]) > 2
+    rows = [pq.read_metadata(path).num_rows for path in sorted((tmp_path / "1-columns/Split-train").iterdir())]
+    assert max(rows) - min(rows) <= max(rows) / 4
+
+
+def test_columns_and_examples_hold_the_same_rows_in_the_same_order(tmp_path: Path) -> None:
+    ingest(make_spec(), write_log(tmp_path / "log", more_lines(3000)), tmp_path / "out")
+    for split in SPLITS:
+        files = sorted((tmp_path / "out" / f"Split-{split}").iterdir())
+        parsed = [tf.train.Example.FromString(r.numpy()).features.feature for r in tf.data.TFRecordDataset(files)]
+        table = pa.concat_tables(
+            [pq.read_table(f) for f in sorted((tmp_path / f"out-columns/Split-{split}").iterdir())]
+        )
+        assert [row["user_id"].int64_list.value[0] for row in parsed] == table["user_id"].to_pylist()
+        assert [row["time_ms"].int64_list.value[0] for row in parsed] == table["time_ms"].to_pylist()
+
+
+def test_a_failed_ingestion_leaves_nothing_behind(tmp_path: Path) -> None:
+    lines = with_value(more_lines(9000), 8990, "is_click", "2")
+    with pytest.raises(InputError, match="line 8990"):
+        ingest(make_spec(), write_log(tmp_path / "log", lines), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+    assert list((tmp_path / "out-columns").iterdir()) == []
+
+
+def test_a_killed_ingestion_leaves_no_half_artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = write_log(tmp_path / "log", more_lines(30_000))
+    shards = itertools.count()
+
+    def killed(task: ShardTask) -> int:
+        if next(shards) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return write_shard(task)
+
+    child = os.fork()  # Not a new process: it would import TFX for most of a minute.
+    if child == 0:
+        monkeypatch.setattr("pipeline.components.log_example_gen.write_shard", killed)
+        ingest(make_spec(), log, tmp_path / "out")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    for folder in ("out", "out-columns"):
+        assert glob.glob(str(tmp_path / folder / "*")) == [], "files that look finished"
+    # Tried again, in the same place, it is whole.
+    ingest(make_spec(), log, tmp_path / "out")
+    assert len(glob.glob(str(tmp_path / "out" / "Split-train" / "*"))) > 1

@@ -14,8 +14,8 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from tfx_bsl.tfxio import tf_example_record
 
+from data.example_encoding import encode_examples
 from data.spec import DatasetSpec
-from pipeline.example_encoding import ExampleEncoder
 from pipeline.preprocessing import preprocessing_fn
 from pipeline.schema import build_schema
 
@@ -55,7 +55,8 @@ def row(user=1, item="i", color="red", age=1.0, price=0.0, views=0.0, tab="home"
 
 
 def examples(rows: list[dict]) -> list[bytes]:
-    return ExampleEncoder().encode(pa.RecordBatch.from_pylist(rows, schema=SCHEMA))
+    batch = pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+    return [example for part in encode_examples(batch) for example in part.to_pylist()]
 
 
 def fit(training_rows: list[dict]) -> tft.TFTransformOutput:
