@@ -14,12 +14,11 @@ from pipeline.components.latest_or_none import LatestOrNoneStrategy
 from pipeline.components.log_example_gen import LogExampleGen
 from pipeline.components.schema_from_spec import SchemaFromSpec
 from pipeline.components.serving_check import ServingCheck
+from pipeline.components.transform import Transform
+from pipeline.components.vocabulary_gen import VocabularyGen
 from pipeline.metrics.eval_config import build_eval_config
 from pipeline.settings import PipelineConfig, RunConfig
 from pipeline.source_fingerprint import source_fingerprint
-
-# What decides the transformed examples, besides the rows and the config.
-_PREPROCESSING = ("data.feature", "data.spec", "pipeline.preprocessing", "pipeline.vocabulary")
 
 
 def beam_pipeline_args(config: PipelineConfig) -> list[str]:
@@ -83,16 +82,12 @@ def create_pipeline(
     example_validator = tfx.components.ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     )
-    transform = tfx.components.Transform(
-        examples=example_gen.outputs["examples"],
+    vocabulary_gen = VocabularyGen(columns=example_gen.outputs["columns"], dataset=spec)
+    transform = Transform(
+        columns=example_gen.outputs["columns"],
         schema=schema_gen.outputs["schema"],
-        preprocessing_fn="pipeline.preprocessing.preprocessing_fn",
-        # Vocabularies, buckets and means come from the training rows alone.
-        splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=["train", "validation"]),
-        custom_config={"dataset": dataset_json, "code_fingerprint": source_fingerprint(*_PREPROCESSING)},
-        disable_statistics=True,
-        # Another span of rows would need it; every run here analyses all its training rows.
-        disable_analyzer_cache=True,
+        vocabularies=vocabulary_gen.outputs["vocabularies"],
+        dataset=spec,
     )
     # Where it is to stop the run, nothing is learned before it has had its say.
     transform.add_upstream_node(domain_validator)
@@ -157,6 +152,7 @@ def create_pipeline(
             example_validator,
             *([accepted_statistics] if with_reference else []),
             domain_validator,
+            vocabulary_gen,
             transform,
             *([latest_blessed_model] if with_baseline else []),
             trainer,

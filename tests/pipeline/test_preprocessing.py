@@ -1,23 +1,25 @@
-"""The preprocessing in a real TFT pipeline on Beam's FnApiRunner."""
+"""The transform graph, and that the kernels give what it gives."""
 
+import itertools
+import math
 import tempfile
-from pathlib import Path
 
-import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
-from tfx_bsl.tfxio import tf_example_record
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data.example_encoding import encode_examples
+from data.field_counts import count_fields
+from data.fitted_fields import FittedFields, fit_fields
 from data.spec import DatasetSpec
-from pipeline.preprocessing import preprocessing_fn
+from data.transformed_columns import ColumnTransform
 from pipeline.schema import build_schema
+from pipeline.transform_check import first_difference
+from pipeline.transform_graph import write_transform_graph
 
 SPEC = DatasetSpec.model_validate(
     {
@@ -59,25 +61,20 @@ def examples(rows: list[dict]) -> list[bytes]:
     return [example for part in encode_examples(batch) for example in part.to_pylist()]
 
 
+def columns_of(rows: list[dict]) -> dict[str, pa.Array]:
+    table = pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+    return dict(zip(table.schema.names, table.columns, strict=True))
+
+
+def fitted_on(training_rows: list[dict]) -> FittedFields:
+    return fit_fields(count_fields(columns_of(training_rows), SPEC.fields, "one"), SPEC)
+
+
 def fit(training_rows: list[dict]) -> tft.TFTransformOutput:
-    """Analyses training rows with TFX's own machinery: examples read as Arrow, on the FnApiRunner."""
-    folder = Path(tempfile.mkdtemp())
-    with tf.io.TFRecordWriter(str(folder / "train")) as writer:
-        for example in examples(training_rows):
-            writer.write(example)
-    schema = build_schema(SPEC)
-    source = tf_example_record.TFExampleRecord(str(folder / "train"), schema=schema, telemetry_descriptors=["test"])
-    with beam.Pipeline(runner=FnApiRunner()) as pipeline, tft_beam.Context(temp_dir=str(folder / "tmp")):
-        data = pipeline | source.BeamSource()
-        (
-            (data, source.TensorAdapterConfig())
-            | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, {"dataset": SPEC.model_dump_json()}))
-            | tft_beam.WriteTransformFn(str(folder / "transform"))
-        )
-    metadata_io.write_metadata(
-        dataset_metadata.DatasetMetadata(schema), str(folder / "transform" / tft.TFTransformOutput.RAW_METADATA_DIR)
-    )
-    return tft.TFTransformOutput(str(folder / "transform"))
+    """The transform graph of training rows."""
+    folder = tempfile.mkdtemp()
+    write_transform_graph(SPEC, fitted_on(training_rows), build_schema(SPEC), folder)
+    return tft.TFTransformOutput(folder)
 
 
 def transform(output: tft.TFTransformOutput, rows: list[dict]) -> dict[str, np.ndarray]:
@@ -157,3 +154,70 @@ def test_a_field_that_is_never_there_in_training_still_works() -> None:
 def test_a_number_that_never_varied_in_training_says_nothing() -> None:
     output = fit([{**r, "price": 5.0, "views": 2.0} for r in TRAINING])
     np.testing.assert_allclose(transform(output, [row(price=5.1, views=1e6)])["values"], [[0, 0]], atol=1e-3)
+
+
+ODD_TEXT = [
+    "red",
+    "<default>",
+    "",
+    "a\nb",
+    "a\r",
+    "\r",
+    " red",
+    "red ",
+    "é",
+    "日本",
+    "\t",
+    '"',
+    ",",
+    "-124",
+    "0",
+    "x" * 300,
+    None,
+]
+ODD_NUMBERS = [0.0, -0.0, 1.0, -1.0, 1e-30, 3.4e38, -3.4e38, 1e-45, 7.0, -124.0, math.nan, math.inf, -math.inf, None]
+ODD_INTEGERS = [0, 1, -1, 2**63 - 1, -(2**63), -(2**63) + 1, 2**53 + 1]
+odd_rows = st.lists(
+    st.builds(
+        row,
+        user=st.sampled_from(ODD_INTEGERS),
+        item=st.sampled_from([text for text in ODD_TEXT if text]),
+        color=st.sampled_from(ODD_TEXT) | st.text(max_size=3),
+        age=st.sampled_from(ODD_NUMBERS) | st.floats(width=32),
+        price=st.sampled_from(ODD_NUMBERS) | st.floats(width=32),
+        views=st.sampled_from(ODD_NUMBERS) | st.floats(width=32),
+        tab=st.sampled_from(["home", "feed", "market", "\n"]),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+def test_kernels_and_graph_agree_on_odd_values() -> None:
+    odd = itertools.zip_longest(ODD_INTEGERS, ODD_TEXT, ODD_NUMBERS)
+    training = [
+        row(user=u or 0, item=c or "i", color=c, age=n, price=n, views=n, tab=t)
+        for u, c, n in odd
+        for t in ("home", "feed", "market")
+    ]
+    fitted, output = fitted_on(training), fit(training)
+    kernels = ColumnTransform(SPEC, fitted)
+    # Odd as they are, most of these values have an id.
+    assert {"é", "日本", "\t", '"', ",", " red"} <= set(fitted.vocabularies["color"]["value"].to_pylist())
+
+    @settings(max_examples=40, deadline=None)
+    @given(rows=odd_rows)
+    def check(rows: list[dict]) -> None:
+        assert first_difference(output, kernels, pa.RecordBatch.from_pylist(rows, schema=SCHEMA)) is None
+
+    check()
+    # Dictionary-encoded, as they are read from files, they are the same.
+    columns = columns_of(training)
+    encoded = {n: c.dictionary_encode() if c.type == pa.string() else c for n, c in columns.items()}
+    assert kernels(encoded).equals(kernels(columns))
+
+
+def test_a_difference_is_named(output: tft.TFTransformOutput) -> None:
+    other = ColumnTransform(SPEC, fitted_on([row(user=9)] * 5))
+    rows = pa.RecordBatch.from_pylist([row(user=4), row(user=9)], schema=SCHEMA)
+    assert "ids of row 1" in str(first_difference(output, other, rows))

@@ -1,0 +1,98 @@
+"""Exact counts of every field's values, from columns: the part of low-frequency filtering that looks at rows.
+
+Counts of shards are added up in any order, on any machine, and give the same sums.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data.feature import Feature
+from data.moments import Moments
+from data.numbers import cells, known_numbers, scaled
+
+SCHEMAS = {
+    "string": pa.schema([("value", pa.string()), ("count", pa.int64())]),
+    "int64": pa.schema([("value", pa.int64()), ("count", pa.int64())]),
+    "float32": pa.schema([("value", pa.float32()), ("count", pa.int64())]),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldCounts:
+    """What is known of one field's values in some training rows.
+
+    Attributes:
+      rows: Rows.
+      missing: Rows without a value.
+      values: Table with columns value and count, each value once. Of a categorical field its values, of a numeric one
+        the cells in which its numbers lie (`data.numbers.cells`).
+      moments: Of a numeric field that stays a number, by shard: added up in the shards' order, so that the last digit
+        does not depend on the order in which they were counted either.
+    """
+
+    rows: int
+    missing: int
+    values: pa.Table
+    moments: Mapping[str, Moments] = dataclasses.field(default_factory=dict)
+
+
+Counts = dict[str, FieldCounts]
+
+
+def count_fields(columns: Mapping[str, pa.Array], fields: Sequence[Feature], shard: str) -> Counts:
+    """Counts one shard.
+
+    Args:
+      columns: Columns of the joined log by name, dictionary-encoded or not.
+      fields: The fields to count.
+      shard: Name of the shard, the same whenever the same rows are counted.
+    """
+    return {field.name: _count(columns[field.name], field, shard) for field in fields}
+
+
+def _count(column: pa.Array, field: Feature, shard: str) -> FieldCounts:
+    schema = SCHEMAS[field.raw_dtype]
+    if field.kind == "categorical":
+        counted = pc.value_counts(column.drop_null())
+        values = counted.field(0)
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        table = pa.table([values.cast(schema.field(0).type), counted.field(1)], schema=schema)
+        return FieldCounts(len(column), column.null_count, table)
+    numbers = known_numbers(column, field)
+    missing = len(column) - len(numbers)
+    if field.transform == "quantile":
+        values, counts = np.unique(cells(numbers), return_counts=True)
+        return FieldCounts(len(column), missing, pa.table([values, counts], schema=schema))
+    moments = {shard: Moments.of(scaled(numbers, field))}
+    return FieldCounts(len(column), missing, schema.empty_table(), moments)
+
+
+def add_counts(parts: Iterable[Counts]) -> Counts:
+    """Sums of counts, the same in whatever order they are added."""
+    found: dict[str, list[FieldCounts]] = {}
+    for part in parts:
+        for name, counts in part.items():
+            found.setdefault(name, []).append(counts)
+    return {name: _add(counts) for name, counts in found.items()}
+
+
+def _add(parts: Sequence[FieldCounts]) -> FieldCounts:
+    if len(parts) == 1:
+        return parts[0]
+    joined = pa.concat_tables([part.values for part in parts])
+    if joined.num_rows:
+        summed = joined.group_by("value").aggregate([("count", "sum")])
+        joined = pa.table([summed["value"], summed["count_sum"]], schema=joined.schema)
+    return FieldCounts(
+        sum(part.rows for part in parts),
+        sum(part.missing for part in parts),
+        joined,
+        {shard: moments for part in parts for shard, moments in part.moments.items()},
+    )
