@@ -18,9 +18,9 @@ from data.checks import check_input
 from data.errors import InputError
 from data.fingerprint import fingerprint
 from data.readers import open_reader
+from data.record_framing import frame_records
 from data.spec import DatasetSpec
 from data.storage import DataPath, location
-from data.tfrecords import write_records
 from serving.examples import encode_examples
 from tests.data.small_log import USERS, log_lines, make_spec, with_value, write_log
 from tests.data.test_readers import wide_spec
@@ -87,7 +87,7 @@ def parquet() -> bytes:
 
 
 def tfrecord_gz(folder: Path) -> bytes:
-    write_records(folder / "plain", encode_examples(TABLE))
+    (folder / "plain").write_bytes(frame_records(pa.array(encode_examples(TABLE), pa.binary())))
     return gzip.compress((folder / "plain").read_bytes())
 
 
