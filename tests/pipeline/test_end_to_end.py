@@ -26,6 +26,7 @@ COMPONENTS = {
     "ExampleValidator",
     "AcceptedStatistics",
     "DomainValidator",
+    "VocabularyGen",
     "Transform",
     "LatestBlessedModel",
     "Trainer",
