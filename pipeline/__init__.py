@@ -11,4 +11,8 @@ def __getattr__(name: str) -> Any:
         from pipeline.pipeline import create_pipeline
 
         return create_pipeline
+    if name == "Vocabularies":
+        from pipeline.components.vocabulary_gen import Vocabularies
+
+        return Vocabularies
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,7 +25,8 @@ TRAIN = "train"
 class Vocabularies(types.Artifact):
     """A CSV file (value, count, id) for each categorical field, `numbers.json`, and `summary.json`."""
 
-    TYPE_NAME = "Vocabularies"
+    # Kubeflow imports an artifact type by this name.
+    TYPE_NAME = "pipeline.Vocabularies"
 
 
 class VocabularyGenSpec(component_spec.ComponentSpec):
