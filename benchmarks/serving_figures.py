@@ -18,11 +18,12 @@ from typing import Any
 
 import grpc
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet
 
 from benchmarks.serving_subject import MODEL_NAME, ROOT, Subject, served
 from benchmarks.serving_variant import write_variant
-from data.tfrecords import write_records
+from data.record_framing import frame_records
 from serving.client import PredictClient
 from serving.local_model import LocalModel
 from serving.protos import ModelSpec, PredictionServiceStub, PredictRequest
@@ -106,7 +107,8 @@ def batching(subject: Subject, scale: float, folder: Path) -> Figure:
     """16 clients of one row each: answers a second with batching, and without; in turns, three times."""
     seconds = max(1.0, 10 * scale)
     requests = folder / "requests.tfrecord"
-    write_records(requests, (predict_request([example]).SerializeToString() for example in subject.some(2000)))
+    records = [predict_request([example]).SerializeToString() for example in subject.some(2000)]
+    requests.write_bytes(frame_records(pa.array(records, pa.binary())))
     parameters = folder / "batching.txt"
     # A deep enough batch for all clients; what waits is what came while the last batch ran.
     parameters.write_text(
