@@ -86,8 +86,12 @@ def demo_run(demo_log: Path, tmp_path_factory: pytest.TempPathFactory) -> DemoRu
     return finished_run(run, run.arguments)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers, the tests of one file stay together, and so do all that look at the one demo run."""
+    """With several workers, the tests of one file stay together, and so do all that look at the one demo run.
+
+    First of all such hooks: xdist reads the groups in its own.
+    """
     for item in items:
         shares_run = "demo_run" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("demo_run" if shares_run else str(item.path)))
