@@ -1,18 +1,9 @@
-"""Rows to serialized tf.Examples, a column at a time.
-
-A tf.Example is a map from feature names to lists, and in the wire format the entries of a map stand one
-behind the other. So every column is turned into its rows' entries (each distinct value once), and a row is
-the concatenation of its entries.
-"""
+"""Rows to serialized tf.Examples, in the types of a model's features."""
 
 import pyarrow as pa
 
-from serving.columns import Columns, as_type
-from serving.protos import BytesList, Feature, Features, FloatList, Int64List
-
-# Field 1 (features) of Example, length-delimited.
-_EXAMPLE_FEATURES_TAG = b"\x0a"
-_FLOAT_BYTES = 4
+from data.example_encoding import encode_examples as encode_columns
+from serving.columns import ColumnError, Columns, as_type, misfits
 
 
 def encode_examples(rows: pa.RecordBatch | pa.Table, types: Columns | None = None, first_row: int = 0) -> list[bytes]:
@@ -20,71 +11,44 @@ def encode_examples(rows: pa.RecordBatch | pa.Table, types: Columns | None = Non
 
     Args:
         rows: N rows; their columns are the features.
-        types: The features to encode, each as ``string``, ``int64`` or ``float32``. None for all columns in
-            their own types, which must then be among these.
+        types: The features to encode, each as ``string``, ``int64`` or ``float32``. None for all columns: text and
+            bytes as ``string``, whole numbers and booleans as ``int64``, other numbers as ``float32``.
         first_row: Row number of the first row, for messages.
 
     Returns:
         N serialized tf.Examples. Null is an absent feature. Features stand in the order of ``types``.
 
     Raises:
-        ColumnError: A value cannot be had in its feature's type.
+        ColumnError: A value cannot be had in its feature's type, or is no UTF-8 in a column of text.
         KeyError: There is no column of a feature's name.
     """
     if types is None:
-        types = {field.name: field.type for field in rows.schema}
-    entries = []
-    for name, wanted in types.items():
-        column = rows.column(name)
-        if isinstance(column, pa.ChunkedArray):
-            column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-        entries.append(_entries(name, as_type(column, wanted, name, first_row)))
-    if not entries:
+        types = {field.name: _list_type(field) for field in rows.schema}
+    columns = [_column(rows.column(name), wanted, name, first_row) for name, wanted in types.items()]
+    if not columns:
         return [b""] * rows.num_rows
-    return [_example(b"".join(row)) for row in zip(*entries, strict=True)]
+    batch = pa.RecordBatch.from_arrays(columns, names=list(types))
+    # By way of NumPy, which makes the bytes objects several times as fast as Arrow's own `to_pylist`.
+    return [example for part in encode_columns(batch) for example in part.to_numpy(zero_copy_only=False).tolist()]
 
 
-def _entries(name: str, column: pa.Array) -> list[bytes]:
-    """Returns one serialized map entry for each row; empty for null."""
-    if column.type == pa.float32():
-        return _float_entries(name, column)
-    # A log repeats its values: each distinct one is encoded once.
-    encoded = column.dictionary_encode()
-    distinct = [_entry(name, value) for value in encoded.dictionary.to_pylist()]
-    distinct.append(b"")
-    return [distinct[index] for index in encoded.indices.fill_null(len(distinct) - 1).to_pylist()]
+def _column(column: pa.Array | pa.ChunkedArray, wanted: pa.DataType, name: str, first_row: int) -> pa.Array:
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    column = as_type(column, wanted, name, first_row)
+    if pa.types.is_string(column.type):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid:
+            row, reason = next(iter(misfits(column, wanted, name).items()))
+            found = reason.removeprefix(f"column {name}: ")
+            raise ColumnError(f"column {name}, row {first_row + row}: {found}") from None
+    return column.cast(pa.binary()) if pa.types.is_large_binary(column.type) else column
 
 
-def _float_entries(name: str, column: pa.Array) -> list[bytes]:
-    # Floats repeat less, but all have the same length: everything before the four bytes of the value is the
-    # same.
-    head = _entry(name, 0.0)[:-_FLOAT_BYTES]
-    raw = column.fill_null(0.0).to_numpy(zero_copy_only=False).astype("<f4").tobytes()
-    entries = [head + raw[at : at + _FLOAT_BYTES] for at in range(0, len(raw), _FLOAT_BYTES)]
-    if column.null_count:
-        present = column.is_valid().to_pylist()
-        entries = [entry if there else b"" for entry, there in zip(entries, present, strict=True)]
-    return entries
-
-
-def _entry(name: str, value: str | bytes | int | float) -> bytes:
-    if isinstance(value, float):
-        feature = Feature(float_list=FloatList(value=[value]))
-    elif isinstance(value, int):
-        feature = Feature(int64_list=Int64List(value=[value]))
-    else:
-        text = value.encode() if isinstance(value, str) else value
-        feature = Feature(bytes_list=BytesList(value=[text]))
-    serialized: bytes = Features(feature={name: feature}).SerializeToString()
-    return serialized
-
-
-def _example(features: bytes) -> bytes:
-    """Returns the tf.Example around serialized Features."""
-    length = len(features)
-    varint = bytearray()
-    while length > 0x7F:
-        varint.append(length & 0x7F | 0x80)
-        length >>= 7
-    varint.append(length)
-    return b"".join((_EXAMPLE_FEATURES_TAG, varint, features))
+def _list_type(field: pa.Field) -> pa.DataType:
+    """The type of the tf.Example's list that holds a column's values."""
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return pa.int64()
+    return pa.float32() if pa.types.is_floating(kind) or pa.types.is_decimal(kind) else pa.string()

@@ -114,3 +114,21 @@ def test_tens_of_thousands_of_rows_a_second() -> None:
     encode_examples(rows)
     # 24 features; a row at a time through protobuf makes some 12,000 rows a second on one slow core.
     assert size / (time.process_time() - started) > 20_000
+
+
+def test_bytes_may_be_any_and_text_that_is_no_utf8_is_named() -> None:
+    odd = pa.array([b"ok", b"\xff"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 2, odd.buffers())
+    for column in (odd, odd.cast(pa.large_binary())):
+        encoded = encode_examples(pa.table({"user": column}), {"user": pa.string()})
+        assert tf.train.Example.FromString(encoded[1]).features.feature["user"].bytes_list.value == [b"\xff"]
+    with pytest.raises(ColumnError, match=r"column user, row 501: b'\\xff' is not UTF-8"):
+        encode_examples(pa.table({"user": text}), {"user": pa.string()}, first_row=500)
+
+
+def test_columns_of_a_model_that_does_not_say_its_features() -> None:
+    rows = pa.table({"n": pa.array([3], pa.int8()), "b": [True], "d": [0.5], "t": ["x"], "none": pa.nulls(1)})
+    features = tf.train.Example.FromString(encode_examples(rows)[0]).features.feature
+    assert set(features) == {"n", "b", "d", "t"}
+    assert (features["n"].int64_list.value, features["b"].int64_list.value) == ([3], [1])
+    assert (features["d"].float_list.value, features["t"].bytes_list.value) == ([0.5], [b"x"])
