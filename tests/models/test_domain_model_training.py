@@ -64,15 +64,15 @@ def test_what_is_counted_in_training_survives_a_kill(
     whole, _ = run(name, data, tmp_path / "whole", epochs=3)
     from models.training import loop
 
-    original = loop._Steps.on_train_batch_end
+    original = loop._Training.on_train_batch_end
 
     def killed(self: object, batch: int, logs: object = None) -> None:
         original(self, batch, logs)
-        if int(self._state.total_steps) == 16:
+        if int(self.state.total_steps) == 16:
             raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop._Steps, "on_train_batch_end", killed)
+        patched.setattr(loop._Training, "on_train_batch_end", killed)
         with pytest.raises(Killed):
             run(name, data, tmp_path / "killed", epochs=3)
     resumed, result = run(name, data, tmp_path / "killed", epochs=3)
