@@ -1,12 +1,13 @@
-"""Area under the ROC curve, exact."""
+"""AUC and gAUC of rows in memory, each a call; `judgement.py` finds them together with all others from one sort."""
 
 from __future__ import annotations
 
+import numpy as np
 import numpy.typing as npt
 
-from models.metrics.pair_counts import count_pairs
-from models.metrics.row_checks import check_rows
-from models.metrics.score_ranks import score_ranks
+from models.metrics.domain_summary import summarize
+from models.metrics.grouped_auc import GroupedAUC
+from models.metrics.row_checks import column
 
 
 def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float | None:
@@ -30,6 +31,22 @@ def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float | None:
     Raises:
       ValueError: If a score is NaN, a label is not 0 or 1, or the lengths differ.
     """
-    label_column, score_column = check_rows(labels, scores)
-    counts = count_pairs(label_column, score_ranks(score_column))
-    return float(counts.auc()[0]) if counts.defined[0] else None
+    return summarize(labels, scores, np.zeros(column(labels, "labels").size, np.int64))["auc"]
+
+
+def grouped_auc(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, groups: npt.ArrayLike, min_group_rows: int = 1
+) -> GroupedAUC:
+    """Mean over groups of the group's AUC, weighted by the group's rows (`grouped_auc.grouped_aucs`).
+
+    Args:
+      labels: Array of shape [N] or [N, 1] of 0 and 1.
+      scores: Array of shape [N] or [N, 1]; higher means more likely 1.
+      groups: Array of shape [N] or [N, 1], the group (usually the user) of each row: integers, text or bytes.
+      min_group_rows: Rows that a group needs to count.
+
+    Raises:
+      ValueError: If a score is NaN, a label is not 0 or 1, a group is missing, or the lengths differ.
+    """
+    found = summarize(labels, scores, groups, min_group_rows=min_group_rows)
+    return GroupedAUC(found["gauc"], found["gauc_users"], found["gauc_rows"], found["users"], found["rows"])

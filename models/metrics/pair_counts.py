@@ -1,24 +1,33 @@
-"""How many pairs of a positive and a negative row the scores put in order, group by group.
+"""How many pairs of a positive and a negative row the scores put in order, slice by slice and group by group.
 
 AUC is the share of such pairs in which the positive row has the higher score, a tie counting half (Mann and
-Whitney, 1947). Everything that the other modules report about ranking is a quotient of these counts, and
-they are integers, hence exact and independent of the order of the rows.
+Whitney, 1947). Everything that the other modules report about ranking is a quotient of these counts, and they are
+integers, hence exact and independent of the order in which rows arrived.
+
+One pass over rows in ascending order of score counts every slice and every group at once: a positive row has won
+against as many rows as there are negatives before it in its slice, and in its group. It is compiled by Numba, because
+each step depends on the one before.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
-from models.metrics.score_ranks import ScoreRanks
-
 _Ints = npt.NDArray[np.int64]
+_Floats = npt.NDArray[np.float64]
+
+# Columns of a tally.
+_NEGATIVES, _POSITIVES, _WON_TWICE, _TIED, _RUN, _BEFORE = range(6)
+BINS = 20
+"""Equal-mass bins of the expected calibration error."""
 
 
 class PairCounts(NamedTuple):
-    """Counts of each group.
+    """Counts of each of G slices or groups.
 
     Attributes:
       won_twice: int64 [G], twice the number of pairs won: 2 for a pair in order, 1 for a tie.
@@ -40,79 +49,127 @@ class PairCounts(NamedTuple):
         """Whether a group has rows of both classes, bool [G]: without them there is no pair to order."""
         return (self.positives > 0) & (self.negatives > 0)
 
-    def auc(self) -> npt.NDArray[np.float64]:
+    def auc(self) -> _Floats:
         """AUC of each group, float64 [G]; NaN where it is not defined."""
         pairs_twice = 2.0 * self.positives * self.negatives
         return np.divide(self.won_twice, pairs_twice, out=np.full(len(pairs_twice), np.nan), where=self.defined)
 
 
-def count_pairs(
-    labels: npt.NDArray[np.uint8], scores: ScoreRanks, groups: _Ints | None = None, group_count: int = 1
-) -> PairCounts:
-    """Counts the pairs of every group with one sort.
+class Tally:
+    """What one division of the rows into slices, and of each slice into groups, has counted so far.
 
-    Group, rank of the score and label are packed into one 64-bit key, in this order from the high bits
-    down. NumPy sorts such keys by value, several times faster than it sorts indices (`lexsort`), and the
-    sorted keys are all that is needed: nothing is gathered, and no loop visits the groups.
-
-    Args:
-      labels: uint8 [N], 0 or 1.
-      scores: Ranks of the N scores.
-      groups: int64 [N], group of each row, in [0, group_count). None puts all rows into one group.
-      group_count: Number of groups, G. Groups without rows get zeros.
-
-    Raises:
-      ValueError: If a key needs more than 64 bits, which takes 2**31 groups.
+    Rows are fed in ascending order of score, label 0 before label 1 among equal scores, in chunks of any size.
     """
-    shift = scores.bits + 1
-    if shift + (group_count - 1).bit_length() > 64:
-        raise ValueError(f"{group_count} groups are more than fit beside a rank of {scores.bits} bits")
-    keys = (scores.ranks << np.uint64(1)) | labels
-    if groups is not None:
-        keys |= groups.astype(np.uint64) << np.uint64(shift)
-    keys.sort()
 
-    # The lowest key of group g is g << shift; the last bound is the end of the rows.
-    starts = np.empty(group_count + 1, np.int64)
-    starts[:-1] = np.searchsorted(keys, np.arange(group_count, dtype=np.uint64) << np.uint64(shift))
-    starts[-1] = keys.size
-    positions = np.flatnonzero(keys & np.uint64(1))
-    positive_starts = np.searchsorted(positions, starts)
-    positives = np.diff(positive_starts)
-    negatives = np.diff(starts) - positives
+    def __init__(self, rows: _Ints, cells: int) -> None:
+        """Begins at zero.
 
-    # The j-th positive has j positives before it, so position - j negatives: those of groups before its
-    # own, those with a lower score, and, because label 0 sorts before label 1, those with an equal score.
-    negatives_before = positions - np.arange(positions.size)
-    not_above = _sums(negatives_before, positive_starts) - positives * (starts - positive_starts)[:-1]
-    return PairCounts(2 * not_above - _tied_pairs(keys, positions, starts), positives, negatives)
+        Args:
+          rows: int64 [S], rows that each slice will have been fed in the end; calibration bins need to know.
+          cells: Number C of cells; a cell is what a slice and a group have in common.
+        """
+        self._rows = rows
+        self._slices = np.zeros((len(rows), 6), np.int64)
+        self._cells = np.zeros((cells, 5), np.int64)
+        self.sums = np.zeros((cells, 2))
+        self.gaps = np.zeros((len(rows), BINS))
+        self._last = np.zeros(2, np.uint64)
+
+    def feed(
+        self,
+        ranks: npt.NDArray[np.uint64],
+        labels: npt.NDArray[np.uint8],
+        scores: _Floats,
+        losses: _Floats,
+        slices: npt.NDArray[np.int32],
+        groups: npt.NDArray[np.integer],
+        cells: _Ints | None,
+    ) -> npt.NDArray[np.uint8]:
+        """Counts the next rows.
+
+        Args:
+          ranks: uint64 [N], ascending, no lower than what was fed before.
+          labels: uint8 [N].
+          scores: float64 [N].
+          losses: float64 [N], the log-loss of each row.
+          slices: int32 [N], the slice of each row; -1 for none.
+          groups: Integers [N], the group of each row.
+          cells: int64 [N], the cell of each row; not read where there is no slice. None where cell slice * G + group
+            is that of a slice and a group, G being the number of groups.
+
+        Returns:
+          uint8 [N], the calibration bin of each row in its slice.
+        """
+        bins = np.zeros(len(ranks), np.uint8)
+        _count(
+            ranks, labels, scores, losses, slices,
+            groups if cells is None else cells, len(self._cells) // max(1, len(self._rows)) if cells is None else 0,
+            self._rows, self._slices, self._cells, self.sums, self.gaps, self._last, bins,
+        )  # fmt: skip
+        return bins
+
+    @property
+    def of_slices(self) -> PairCounts:
+        """Counts of each slice."""
+        return _counts(self._slices)
+
+    @property
+    def of_cells(self) -> PairCounts:
+        """Counts of each cell."""
+        return _counts(self._cells)
+
+    def calibration_errors(self) -> _Floats:
+        """Expected calibration error of each slice, float64 [S]; NaN without rows.
+
+        The mean over rows of |mean score - mean label| of the row's bin. Rows in order of score are divided into 20
+        bins of equal mass: a row with b lower scores in its slice of n rows is in bin floor(20 b / n), so that equal
+        scores are never divided between bins.
+        """
+        rows = self.of_slices.rows
+        total = np.abs(self.gaps).sum(axis=1)
+        return np.divide(total, rows, out=np.full(len(rows), np.nan), where=rows > 0)
 
 
-def _tied_pairs(keys: npt.NDArray[np.uint64], positions: _Ints, starts: _Ints) -> _Ints:
-    """Counts the pairs of equal score in each group.
-
-    Within one group and score the negatives come first, so a tie is a key that is followed by that key plus
-    one.
-
-    Args:
-      keys: uint64 [N], sorted.
-      positions: Where the keys of positive rows are.
-      starts: int64 [G + 1], bounds of the groups.
-
-    Returns:
-      int64 [G].
-    """
-    # Position 0 looks back at the last key, which is no smaller and so never its tie.
-    firsts = positions[keys[positions] - keys[positions - 1] == 1]
-    if firsts.size == 0:
-        return np.zeros(starts.size - 1, np.int64)
-    bounds = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1], [True])))
-    run = np.searchsorted(bounds, firsts)
-    tied = (bounds[run] - bounds[run - 1]) * (bounds[run + 1] - bounds[run])
-    return _sums(tied, np.searchsorted(firsts, starts))
+def _counts(tally: _Ints) -> PairCounts:
+    return PairCounts(tally[:, _WON_TWICE].copy(), tally[:, _POSITIVES].copy(), tally[:, _NEGATIVES].copy())
 
 
-def _sums(values: _Ints, bounds: _Ints) -> _Ints:
-    """Sums `values[bounds[g]:bounds[g + 1]]` for every g; unlike `reduceat`, an empty span is zero."""
-    running = np.concatenate(([0], np.cumsum(values)))
-    return np.diff(running[bounds])
+@numba.njit(cache=True, nogil=True)
+def _count(  # type: ignore[no-untyped-def]
+    ranks, labels, scores, losses, slices, numbers, stride, slice_rows, of_slices, of_cells, sums, gaps, last, bins
+):  # fmt: skip
+    last_rank, run = last[0], np.int64(last[1])
+    for i in range(ranks.size):
+        if run == 0 or ranks[i] != last_rank:
+            last_rank = ranks[i]
+            run += 1
+        s = slices[i]
+        if s < 0:
+            continue
+        cell = s * stride + numbers[i]
+        of_slice, of_cell = of_slices[s], of_cells[cell]
+        # The first row of a run of equal scores forgets the ties of the run before.
+        if of_slice[_RUN] != run:
+            of_slice[_RUN] = run
+            of_slice[_TIED] = 0
+            of_slice[_BEFORE] = of_slice[_NEGATIVES] + of_slice[_POSITIVES]
+        if of_cell[_RUN] != run:
+            of_cell[_RUN] = run
+            of_cell[_TIED] = 0
+        if labels[i] == 0:
+            of_slice[_NEGATIVES] += 1
+            of_slice[_TIED] += 1
+            of_cell[_NEGATIVES] += 1
+            of_cell[_TIED] += 1
+        else:
+            # Negatives of the same score came just before: each of them is a tie, and counts half.
+            of_slice[_WON_TWICE] += 2 * of_slice[_NEGATIVES] - of_slice[_TIED]
+            of_slice[_POSITIVES] += 1
+            of_cell[_WON_TWICE] += 2 * of_cell[_NEGATIVES] - of_cell[_TIED]
+            of_cell[_POSITIVES] += 1
+        part = of_slice[_BEFORE] * BINS // slice_rows[s]
+        bins[i] = part
+        gaps[s, part] += scores[i] - labels[i]
+        sums[cell, 0] += losses[i]
+        sums[cell, 1] += scores[i]
+    last[0], last[1] = last_rank, np.uint64(run)

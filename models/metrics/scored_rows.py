@@ -7,9 +7,12 @@ from array import array
 import numpy as np
 import numpy.typing as npt
 
+from models.metrics.bootstrap import NO_BOOTSTRAP, Bootstrap
 from models.metrics.group_codes import group_codes
+from models.metrics.judgement import Judged, judge_numbered
 from models.metrics.row_checks import check_rows
-from models.metrics.summary import Summary, summarize
+from models.metrics.slices import one_slice
+from models.metrics.summary import EMPTY, Summary
 
 
 class ScoredRows:
@@ -88,17 +91,31 @@ class ScoredRows:
         self._scores.extend(other._scores)
         self._codes.frombytes(numbers[np.frombuffer(other._codes, np.int32)].tobytes())
 
-    def summary(self) -> Summary:
-        """Returns the metrics of the rows.
+    def judge(self, bootstrap: Bootstrap = NO_BOOTSTRAP, min_group_rows: int = 1) -> Judged:
+        """Returns the metrics of the rows, and their replicates.
+
+        Args:
+          bootstrap: How intervals are found; none by default.
+          min_group_rows: Rows that a user needs to count towards the gAUC.
 
         Raises:
           ValueError: If a score is NaN.
         """
-        return summarize(
-            np.frombuffer(self._labels, np.int8),
-            np.frombuffer(self._scores, np.float64),
-            np.frombuffer(self._codes, np.int32),
-        )
+        keys = np.empty(len(self._users), object)
+        keys[:] = list(self._users)
+        labels, scores = check_rows(np.frombuffer(self._labels, np.int8), np.frombuffer(self._scores, np.float64))
+        divisions = {"overall": one_slice(len(self))}
+        codes = np.frombuffer(self._codes, np.int32)
+        found = judge_numbered(labels, scores, codes, keys, divisions, bootstrap, min_group_rows)["overall"]
+        return found.get("overall", Judged(EMPTY.copy(), {}))
+
+    def summary(self) -> Summary:
+        """Returns the metrics of the rows, without intervals.
+
+        Raises:
+          ValueError: If a score is NaN.
+        """
+        return self.judge().summary
 
     def _numbers(self, users: list[int | bytes | str]) -> npt.NDArray[np.int32]:
         """Returns this set's numbers of the users, int32 [len(users)], giving new users the next ones."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TypedDict
 
 import numpy as np
-import numpy.typing as npt
+from typing_extensions import NotRequired
 
-from models.metrics.group_codes import group_codes
-from models.metrics.grouped_auc import GroupedAUC, weighted_mean_auc
-from models.metrics.log_loss import row_losses
-from models.metrics.pair_counts import count_pairs
-from models.metrics.row_checks import check_rows
-from models.metrics.score_ranks import score_ranks
+from models.metrics.grouped_auc import GroupedAUC
+
+METRICS = ("auc", "gauc", "log_loss", "calibration", "ece")
+"""The metrics that have an interval."""
 
 
 class Summary(TypedDict):
@@ -22,6 +20,8 @@ class Summary(TypedDict):
       auc: Exact AUC; None without rows of both classes.
       gauc: AUC per user, weighted by the user's rows; None without a user who has rows of both classes.
       log_loss: Nats per row; None without rows, or when a score lies outside [0, 1].
+      calibration: Mean prediction over mean label, 1 for a calibrated model; None without a positive row.
+      ece: Expected calibration error in 20 equal-mass bins (`pair_counts.Tally.calibration_errors`); None without rows.
       rows: Number of rows.
       users: Number of users.
       gauc_rows: Rows of the users who count towards the gAUC.
@@ -29,11 +29,15 @@ class Summary(TypedDict):
       positives: Rows with label 1.
       mean_label: Share of positives; None without rows.
       mean_prediction: Mean score; None without rows.
+      intervals: Ends of the confidence interval of every metric of `METRICS`, where intervals were asked for; None
+        where the metric, or it in half of the replicates, is not defined.
     """
 
     auc: float | None
     gauc: float | None
     log_loss: float | None
+    calibration: float | None
+    ece: float | None
     rows: int
     users: int
     gauc_rows: int
@@ -41,33 +45,12 @@ class Summary(TypedDict):
     positives: int
     mean_label: float | None
     mean_prediction: float | None
+    intervals: NotRequired[dict[str, tuple[float, float] | None]]
 
 
-def summarize(labels: npt.ArrayLike, scores: npt.ArrayLike, users: npt.ArrayLike) -> Summary:
-    """Returns the record of one set of rows.
-
-    Args:
-      labels: Array of shape [N] or [N, 1] of 0 and 1.
-      scores: Array of shape [N] or [N, 1]; higher means more likely 1.
-      users: Array of shape [N] or [N, 1], the user of each row: integers, text or bytes.
-
-    Raises:
-      ValueError: If a score is NaN, a label is not 0 or 1, a user is missing, or the lengths differ.
-    """
-    label_column, score_column = check_rows(labels, scores)
-    codes, keys = group_codes(users, label_column.size)
-    ranks = score_ranks(score_column)
-    everything = count_pairs(label_column, ranks)
-    return record(
-        auc=float(everything.auc()[0]),
-        gauc=weighted_mean_auc(count_pairs(label_column, ranks, codes, len(keys))),
-        positives=int(everything.positives[0]),
-        loss_sum=float(row_losses(label_column, score_column).sum()),
-        score_sum=float(score_column.sum(dtype=np.float64)),
-    )
-
-
-def record(*, auc: float, gauc: GroupedAUC, positives: int, loss_sum: float, score_sum: float) -> Summary:
+def record(
+    *, auc: float, gauc: GroupedAUC, positives: int, loss_sum: float, score_sum: float, calibration_error: float
+) -> Summary:
     """Puts a record together from counts and sums.
 
     Args:
@@ -76,17 +59,31 @@ def record(*, auc: float, gauc: GroupedAUC, positives: int, loss_sum: float, sco
       positives: Rows with label 1.
       loss_sum: Sum of the rows' losses, NaN when a score lies outside [0, 1].
       score_sum: Sum of the rows' scores.
+      calibration_error: Expected calibration error, NaN where it is not defined.
     """
     rows = gauc.rows_total
     return Summary(
-        auc=None if np.isnan(auc) else auc,
+        auc=_defined(auc),
         gauc=gauc.value,
-        log_loss=None if rows == 0 or np.isnan(loss_sum) else loss_sum / rows,
+        log_loss=_defined(loss_sum / rows) if rows else None,
+        calibration=_defined(score_sum / positives) if positives else None,
+        ece=_defined(calibration_error),
         rows=rows,
         users=gauc.groups_total,
         gauc_rows=gauc.rows,
         gauc_users=gauc.groups,
         positives=positives,
         mean_label=positives / rows if rows else None,
-        mean_prediction=score_sum / rows if rows else None,
+        mean_prediction=_defined(score_sum / rows) if rows else None,
     )
+
+
+def _defined(value: float) -> float | None:
+    """None in place of what JSON has no word for."""
+    return value if np.isfinite(value) else None
+
+
+EMPTY = record(
+    auc=np.nan, gauc=GroupedAUC(None, 0, 0, 0, 0), positives=0, loss_sum=0.0, score_sum=0.0, calibration_error=np.nan
+)
+"""The record of no rows."""

@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple, cast
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
 
-from models.metrics.domain_summary import DomainSummary, domain_name, in_order
+from models.metrics.domain_summary import DomainSummary, in_order
+from models.metrics.slices import slice_name
 from models.metrics.summary import Summary
 from pipeline.metrics.guarded_change import CHANGE_SUFFIX
 
@@ -130,7 +131,7 @@ def _summary(values: dict[str, float]) -> Summary:
 
 
 def _slice_name(key: metrics_for_slice_pb2.SingleSliceKey) -> str:
-    return domain_name(getattr(key, key.WhichOneof("kind")))
+    return slice_name(getattr(key, key.WhichOneof("kind")))
 
 
 def _domain(key: metrics_for_slice_pb2.SliceKey) -> str | None:

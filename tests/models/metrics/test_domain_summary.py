@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from models.metrics.domain_summary import per_domain
-from models.metrics.summary import summarize
+from models.metrics.domain_summary import per_domain, summarize
 from tests.models.metrics.slow_metrics import slow_auc, slow_grouped_auc, slow_log_loss
 
 

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.metrics.grouped_auc import GroupedAUC, grouped_auc
+from models.metrics.auc import grouped_auc
+from models.metrics.grouped_auc import GroupedAUC
 from tests.models.metrics.slow_metrics import slow_grouped_auc
 
 # user, label, score

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.metrics.domain_summary import summarize
 from models.metrics.scored_rows import ScoredRows
-from models.metrics.summary import summarize
 
 USERS = st.sampled_from([b"", b"a", b"a\x00", b"b", b"a user with a long name", b"\xff"])
 # Few distinct scores, so that most pairs tie.
@@ -16,7 +16,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.25, 0.5, 0.
 def assert_same(found, expected):
     """Counts and ranks are exact; sums of floats depend on the order in the last digits."""
     for field, value in expected.items():
-        if field in ("log_loss", "mean_prediction") and value is not None:
+        if field in ("log_loss", "mean_prediction", "calibration", "ece") and value is not None:
             assert found[field] == pytest.approx(value, abs=1e-12)
         elif field == "gauc" and value is not None:
             assert found[field] == pytest.approx(value, abs=1e-15)

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from models.metrics.summary import summarize
+from models.metrics.domain_summary import summarize
 
 
 def test_hand_worked_table():
@@ -15,6 +15,9 @@ def test_hand_worked_table():
     # losses: -ln .9 - ln .6 - ln .05 - ln .3 - ln .5 = .10536 + .51083 + 2.99573 + 1.20397 + .69315 = 5.50904
     assert summary.pop("log_loss") == pytest.approx(5.50904 / 5, abs=1e-5)
     assert summary.pop("mean_prediction") == pytest.approx(3.05 / 5)
+    # each row has a bin of its own: |.9 - 1| + |.4 - 0| + |.95 - 0| + |.3 - 1| + |.5 - 1| = 2.65
+    assert summary.pop("ece") == pytest.approx(2.65 / 5)
+    assert summary.pop("calibration") == pytest.approx(3.05 / 3)
     assert summary == {
         "auc": 2 / 6,
         "gauc": 0.5,
@@ -33,6 +36,8 @@ def test_without_rows_counts_are_zero_and_metrics_missing():
         "auc": None,
         "gauc": None,
         "log_loss": None,
+        "calibration": None,
+        "ece": None,
         "rows": 0,
         "users": 0,
         "gauc_rows": 0,
@@ -57,7 +62,7 @@ def test_is_plain_json():
 
 def test_needs_no_tensorflow():
     code = (
-        "import sys, models.metrics.auc, models.metrics.domain_summary, models.metrics.scored_rows;"
+        "import sys, models.metrics.auc, models.metrics.row_store, models.metrics.scored_rows;"
         "sys.exit(any(m.split('.')[0] in ('tensorflow', 'apache_beam', 'pandas') for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

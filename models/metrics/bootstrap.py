@@ -1,0 +1,237 @@
+"""Confidence intervals: the metrics of logs in which every group (usually a user) occurs as often as chance has it.
+
+Rows of one user resemble each other, so users are drawn and not rows. Each replicate gives every user a weight drawn
+from Poisson(1), which for many users is the ordinary bootstrap (Chamandy et al., 2012, "Estimating uncertainty for
+massive data streams"). The weight is a hash of user, replicate and seed. So it is the same whatever slice or shard the
+user's rows are in, and the same for two models on one log: their difference is a paired bootstrap.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from data.stable_hash import hash_keys
+
+_Floats = npt.NDArray[np.float64]
+# Beyond the last one lies less than 2**-53.
+_POISSON = np.cumsum([math.exp(-1) / math.factorial(count) for count in range(20)])
+_MOST_TOGETHER = 64
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How intervals are found.
+
+    Attributes:
+      replicates: Logs drawn; 0 for no intervals.
+      level: Share of such intervals that hold the true value.
+      seed: Another seed draws other logs.
+    """
+
+    replicates: int = 200
+    level: float = 0.95
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.replicates < 0:
+            raise ValueError(f"replicates must be at least 0, found {self.replicates}")
+        if not 0 < self.level < 1:
+            raise ValueError(f"level must lie between 0 and 1, found {self.level}")
+
+
+NO_BOOTSTRAP = Bootstrap(replicates=0)
+
+
+def interval(replicates: _Floats, level: float) -> tuple[float, float] | None:
+    """The percentile interval of a metric.
+
+    Args:
+      replicates: float64 [B]; NaN where a replicate does not define the metric.
+      level: Share of the replicates between the ends.
+
+    Returns:
+      Its ends; None when fewer than half of the replicates define the metric.
+    """
+    defined = replicates[~np.isnan(replicates)]
+    if defined.size == 0 or 2 * defined.size < replicates.size:
+        return None
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def two_sided_p(differences: _Floats) -> float | None:
+    """How often chance alone gives a difference at least as far on the other side of zero, twice.
+
+    Args:
+      differences: float64 [B] of a paired bootstrap; NaN where it is not defined.
+
+    Returns:
+      The p-value, at least 2 / (B + 1); None when fewer than half of the replicates are defined.
+    """
+    defined = differences[~np.isnan(differences)]
+    if defined.size == 0 or 2 * defined.size < differences.size:
+        return None
+    rarer = min(np.count_nonzero(defined <= 0), np.count_nonzero(defined >= 0))
+    return min(1.0, 2 * (float(rarer) + 1) / (defined.size + 1))
+
+
+def group_hashes(keys: Sequence[Any] | npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+    """A hash of every group's key as text, uint64 [G]: 17, "17" and b"17" are one user in two logs.
+
+    Args:
+      keys: Integers, text or bytes.
+    """
+    texts = [key.decode("utf-8", "backslashreplace") if isinstance(key, bytes) else str(key) for key in keys]
+    return hash_keys([pa.array(texts, pa.string())])
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Sums of every slice in every replicate.
+
+    Attributes:
+      auc: float64 [S, B].
+      ece: float64 [S, B].
+      sums: float64 [S, Q, B], the weighted sums of the cells' Q values.
+    """
+
+    auc: _Floats
+    ece: _Floats
+    sums: _Floats
+
+
+def resample(
+    chunks: Any,
+    cell_slices: npt.NDArray[np.int64],
+    cell_groups: npt.NDArray[np.int64],
+    cell_values: _Floats,
+    hashes: npt.NDArray[np.uint64],
+    slice_count: int,
+    bins: int,
+    bootstrap: Bootstrap,
+) -> Resampled:
+    """Draws the replicates of all slices.
+
+    Args:
+      chunks: Called for an iterable of (ranks, labels, scores, slices, groups, bins) in ascending order of score.
+      cell_slices: int64 [C], the slice of each cell.
+      cell_groups: int64 [C], the group of each cell.
+      cell_values: float64 [C, Q], what is summed over a slice's cells.
+      hashes: uint64 [G], see `group_hashes`.
+      slice_count: Number of slices, S.
+      bins: Calibration bins of a slice.
+      bootstrap: How many, and which seed.
+    """
+    # A block's weights take groups x block bytes.
+    block = max(8, min(_MOST_TOGETHER, 2**27 // max(1, len(hashes))))
+    starts = range(0, bootstrap.replicates, block)
+
+    def draw(start: int) -> tuple[_Floats, _Floats, _Floats]:
+        count = min(block, bootstrap.replicates - start)
+        weights = np.empty((len(hashes), count), np.uint8)
+        _draw_weights(hashes, np.uint64(bootstrap.seed), start, _POISSON, weights)
+        sums = np.zeros((slice_count, cell_values.shape[1], count))
+        _sum_cells(cell_slices, cell_groups, cell_values, weights, sums)
+        return *_rank(chunks(), weights, slice_count, bins, count), sums
+
+    with ThreadPoolExecutor(max_workers=min(len(starts), os.cpu_count() or 1)) as pool:
+        parts = list(pool.map(draw, starts))
+    auc, ece, sums = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+    return Resampled(auc, ece, sums)
+
+
+def _rank(
+    chunks: Iterable[Sequence[npt.NDArray[Any]]], weights: npt.NDArray[np.uint8], slices: int, bins: int, count: int
+) -> tuple[_Floats, _Floats]:
+    tallies = np.zeros((4, slices, count))  # negatives, positives, won twice, tied
+    gaps = np.zeros((slices, bins, count))
+    runs = np.zeros(slices, np.int64)
+    last = np.zeros(2, np.uint64)
+    for chunk in chunks:
+        _rank_weighted(*chunk, weights, tallies, gaps, runs, last)
+    negatives, positives, won_twice, _ = tallies
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return won_twice / (2 * negatives * positives), np.abs(gaps).sum(axis=1) / (negatives + positives)
+
+
+@numba.njit(cache=True, nogil=True)
+def _draw_weights(hashes, seed, start, poisson, weights):  # type: ignore[no-untyped-def]
+    for b in range(weights.shape[1]):
+        salt = _mix(_mix(seed) + np.uint64(start + b))
+        for g in range(hashes.size):
+            chance = np.float64(_mix(hashes[g] ^ salt) >> np.uint64(11)) * 2.0**-53
+            count = 0
+            while count < poisson.size and chance >= poisson[count]:
+                count += 1
+            weights[g, b] = count
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _mix(x):  # type: ignore[no-untyped-def]
+    """splitmix64."""
+    x += np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_cells(cell_slices, cell_groups, values, weights, sums):  # type: ignore[no-untyped-def]
+    for c in range(cell_slices.size):
+        of_group = weights[cell_groups[c]]
+        for q in range(values.shape[1]):
+            value = values[c, q]
+            if value != 0:
+                total = sums[cell_slices[c], q]
+                for b in range(of_group.size):
+                    total[b] += of_group[b] * value
+
+
+@numba.njit(cache=True, nogil=True)
+def _rank_weighted(  # type: ignore[no-untyped-def]
+    ranks, labels, scores, slices, groups, bins, weights, tallies, gaps, runs, last
+):  # fmt: skip
+    last_rank, run = last[0], np.int64(last[1])
+    for i in range(ranks.size):
+        tied = run > 0 and ranks[i] == last_rank
+        if not tied:
+            last_rank = ranks[i]
+            run += 1
+            tied = i + 1 == ranks.size or ranks[i + 1] == last_rank
+        s = slices[i]
+        if s < 0:
+            continue
+        weight = weights[groups[i]]
+        negatives, positives, won, ties = tallies[0, s], tallies[1, s], tallies[2, s], tallies[3, s]
+        # What is tied is written down only where scores are equal: most rows save the work.
+        if tied and runs[s] != run:
+            runs[s] = run
+            ties[:] = 0
+        if labels[i] == 0:
+            for b in range(weight.size):
+                negatives[b] += weight[b]
+            if tied:
+                for b in range(weight.size):
+                    ties[b] += weight[b]
+        else:
+            for b in range(weight.size):
+                won[b] += weight[b] * 2.0 * negatives[b]
+                positives[b] += weight[b]
+            if tied:
+                for b in range(weight.size):
+                    won[b] -= weight[b] * ties[b]
+        gap = gaps[s, bins[i]]
+        difference = scores[i] - labels[i]
+        for b in range(weight.size):
+            gap[b] += weight[b] * difference
+    last[0], last[1] = last_rank, np.uint64(run)

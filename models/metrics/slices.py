@@ -1,0 +1,57 @@
+"""Divisions of the rows: all of them together, by domain, or by anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.metrics.group_codes import group_codes
+
+
+class Slices(NamedTuple):
+    """One division of the rows.
+
+    Attributes:
+      codes: int32 [N], the number of each row's slice; -1 for a row that is in none.
+      names: Text of every slice, by number. A slice may have no row.
+    """
+
+    codes: npt.NDArray[np.int32]
+    names: Sequence[str]
+
+
+def one_slice(rows: int) -> Slices:
+    """All rows together; the codes take no memory.
+
+    Args:
+      rows: Number of rows.
+    """
+    return Slices(np.broadcast_to(np.int32(0), (rows,)), ("overall",))
+
+
+def slices_by(values: npt.ArrayLike, rows: int) -> Slices:
+    """A slice for every value that occurs, smaller names first, so that numbers ascend.
+
+    Args:
+      values: Array of shape [N] or [N, 1] of integers, text or bytes.
+      rows: The N that labels and scores have.
+
+    Raises:
+      ValueError: If the length is not `rows`, or a value is missing (None) or a float.
+    """
+    codes, keys = group_codes(values, rows)
+    # Numbers lie in an array with gaps; only those that occur get a slice.
+    present = np.flatnonzero(np.bincount(codes, minlength=len(keys)))
+    names = [slice_name(keys[code]) for code in present]
+    order = sorted(range(len(names)), key=lambda i: (len(names[i]), names[i]))
+    numbers = np.full(len(keys), -1, np.int32)
+    numbers[present[order]] = np.arange(len(names), dtype=np.int32)
+    return Slices(numbers[codes], [names[i] for i in order])
+
+
+def slice_name(value: Any) -> str:
+    """Returns a slice's value as text: what metrics.json and every report call it."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
