@@ -117,6 +117,7 @@ def create_pipeline(
         model=trainer.outputs["model"],
         baseline_model=latest_blessed_model.outputs["model"] if with_baseline else None,
         schema=schema_gen.outputs["evaluation_schema"],
+        module_path="pipeline.metrics.slice_batches",
         eval_config=build_eval_config(
             label_key=spec.roles.label,
             user_key=spec.roles.user,

@@ -157,8 +157,8 @@ def _rank(
     gaps = np.zeros((slices, bins, count))
     runs = np.zeros(slices, np.int64)
     last = np.zeros(2, np.uint64)
-    for chunk in chunks:
-        _rank_weighted(*chunk, weights, tallies, gaps, runs, last)
+    for ranks, labels, scores, codes, groups, parts in chunks:
+        _rank_weighted(ranks, labels, scores, codes, groups, parts, weights, tallies, gaps, runs, last)
     negatives, positives, won_twice, _ = tallies
     with np.errstate(invalid="ignore", divide="ignore"):
         return won_twice / (2 * negatives * positives), np.abs(gaps).sum(axis=1) / (negatives + positives)

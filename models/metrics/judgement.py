@@ -124,11 +124,12 @@ def judge_numbered(
       min_group_rows: Rows that a group needs to count towards the gAUC.
     """
     order, ranks, sorted_labels = score_order(labels, scores)
+    groups: npt.NDArray[Any] = codes.astype(np.int32 if len(keys) < 2**31 else np.int64, copy=False)[order]
     rows = SortedRows.of(
         ranks,
         sorted_labels,
         scores[order],
-        codes.astype(np.int32 if len(keys) < 2**31 else np.int64, copy=False)[order],
+        groups,
         {name: _take(division.codes, order) for name, division in divisions.items()},
     )
     names = {name: division.names for name, division in divisions.items()}

@@ -17,9 +17,10 @@ from tqdm import tqdm
 from data.progress import RowProgress
 from models.config import TrainingConfig
 from models.metrics.domain_summary import DomainSummary
+from models.metrics.keras_metric import flatten
 from models.training.checkpoints import Checkpoints, TrainingState
 from models.training.input import TransformedData
-from models.training.validation import Validation, flatten, stopping_score
+from models.training.validation import Validation, stopping_score
 from models.training.weight_average import WeightAverage
 
 _LOG_EVERY_STEPS = 50

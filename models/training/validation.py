@@ -9,7 +9,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.config import StoppingMetric
-from models.metrics.domain_summary import DomainSummary, per_domain
+from models.metrics.domain_summary import DomainSummary
+from models.metrics.keras_metric import DomainMetrics
 from models.training.input import LABEL, TransformedData, model_inputs
 
 # Scores do not depend on it; large enough that a batch's fixed costs do not count.
@@ -46,8 +47,12 @@ class Validation:
 
     def judge(self, model: keras.Model) -> DomainSummary:
         """Overall and per-domain metrics of the model as it stands."""
+        metric = DomainMetrics(self._domains)
         names = np.array(self._domains)[self._columns["domain"]]
-        return per_domain(self._columns[LABEL], self.scores(model), self._columns["user"], names, self._domains)
+        metric.update_state(
+            {"label": self._columns[LABEL], "user": self._columns["user"], "domain": names}, self.scores(model)
+        )
+        return metric.summary()
 
 
 def stopping_score(summary: DomainSummary, metric: StoppingMetric = "gauc") -> float:
@@ -64,16 +69,3 @@ def stopping_score(summary: DomainSummary, metric: StoppingMetric = "gauc") -> f
         return value
     log_loss = overall["log_loss"]
     return float("-inf") if log_loss is None else -log_loss
-
-
-def flatten(summary: DomainSummary) -> dict[str, float]:
-    """Metrics by TensorBoard tag: `gauc/overall`, `auc/domain_4`; undefined ones are left out."""
-    records = {"overall": summary["overall"]}
-    records.update({f"domain_{name}": record for name, record in summary["domains"].items()})
-    flat: dict[str, float] = {}
-    for name, record in records.items():
-        for metric in ("auc", "gauc", "log_loss"):
-            value = record[metric]
-            if value is not None:
-                flat[f"{metric}/{name}"] = value
-    return flat

@@ -62,6 +62,7 @@ def build_eval_config(
         _metric(summary_metrics.ExactAUC, user_key=user_key, minimum=min_auc),
         _metric(summary_metrics.GroupedAUC, user_key=user_key, minimum=min_gauc),
         _metric(summary_metrics.LogLoss, user_key=user_key),
+        _metric(summary_metrics.CalibrationErrors, user_key=user_key),
         _metric(summary_metrics.RowStatistics, user_key=user_key),
     ]
     if max_domain_drop is not None:

@@ -1,4 +1,4 @@
-"""One evaluated row, cut down to what the metrics need, before TFMA copies it to every slice."""
+"""Evaluated rows, cut down to what the metrics need, before TFMA copies them to every slice."""
 
 from __future__ import annotations
 
@@ -6,27 +6,31 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 
 from data.progress import RowProgress
 
+ROWS_KEY = "_rows"
+"""Extract that says of how many rows the others are; where it is missing they are of one."""
 
-class ScoredRow(NamedTuple):
-    """What a metric needs of one row."""
 
-    label: float
-    score: float
-    user: int | bytes
+class ScoredBatch(NamedTuple):
+    """What a metric needs of N rows: three arrays [N]."""
+
+    labels: npt.NDArray[Any]
+    scores: npt.NDArray[Any]
+    users: npt.NDArray[Any]
 
 
 class RowPreprocessor(metric_types.Preprocessor):
-    """Takes label, score and user out of an example's extracts.
+    """Takes labels, scores and users out of the extracts of one row (TFMA's own) or of many (`slice_batches.py`).
 
     TFMA hands a preprocessor's output, once for every slice, to the combiner. TFMA's own
     FeaturePreprocessor passes dictionaries of arrays on, which the combiner would take apart again in each
-    slice; here that is done once a row.
+    slice; here that is done once.
     """
 
     def __init__(self, user_key: str, model_name: str, output_name: str, prediction_key: str) -> None:
@@ -58,27 +62,29 @@ class RowPreprocessor(metric_types.Preprocessor):
         if self._progress is not None:
             self._progress.__exit__(None, None, None)
 
-    def process(self, extracts: Mapping[str, Any]) -> Iterator[ScoredRow]:
-        """Yields the row.
+    def process(self, extracts: Mapping[str, Any]) -> Iterator[ScoredBatch]:
+        """Yields the rows.
 
         Args:
-          extracts: TFMA's extracts of one example.
+          extracts: TFMA's extracts of one example, or those of a part of a batch.
 
         Raises:
-          ValueError: If the label, the prediction or the user is missing or is not a single value, or the
-            label is not 0 or 1.
+          ValueError: If a label, a prediction or a user is missing or is not a single value, or a label is not 0 or 1.
         """
-        row = ScoredRow(
-            label=_single("label", self._label(extracts.get(constants.LABELS_KEY))),
-            score=_single("prediction", self._prediction(extracts.get(constants.PREDICTIONS_KEY))),
-            user=_single(f"feature {self._user_key!r}", self._user(extracts.get(constants.FEATURES_KEY))),
+        rows = extracts.get(ROWS_KEY, 1)
+        batch = ScoredBatch(
+            labels=_column("label", self._label(extracts.get(constants.LABELS_KEY)), rows),
+            scores=_column("prediction", self._prediction(extracts.get(constants.PREDICTIONS_KEY)), rows),
+            users=_column(f"feature {self._user_key!r}", self._user(extracts.get(constants.FEATURES_KEY)), rows),
         )
         # The combiner refuses such a label too, but TFMA would wrap what it says.
-        if row.label not in (0, 1):
-            raise ValueError(f"labels must be 0 or 1, found {row}")
+        wrong = np.flatnonzero((batch.labels != 0) & (batch.labels != 1))
+        if wrong.size:
+            found = {name: column[wrong[0]] for name, column in zip(("label", "score", "user"), batch, strict=True)}
+            raise ValueError(f"labels must be 0 or 1, found {found}")
         if self._progress is not None:
-            self._progress.update(1)
-        yield row
+            self._progress.update(rows)
+        yield batch
 
     def _label(self, labels: Any) -> Any:
         # Labels come by model or output only where their keys differ.
@@ -125,10 +131,10 @@ def _entry(predictions: Mapping[str, Any], name: str) -> Any:
     return predictions[name]
 
 
-def _single(what: str, value: Any) -> Any:
-    """Returns the one number or bytes in a value of shape [], [1] or [1, 1], as a Python object."""
+def _column(what: str, value: Any, rows: int) -> npt.NDArray[Any]:
+    """Returns a value of shape [N], [N, 1] or [N, 1, 1] as an array [N]."""
     # Features of variable length come as (Sparse|VarLen)TensorValue, whose values are an array.
     array = np.asarray(getattr(value, "values", value))
-    if value is None or array.size != 1:
+    if value is None or array.size != rows:
         raise ValueError(f"{what} must be a single value a row, found {value!r}")
-    return array.item()
+    return array.reshape(rows)

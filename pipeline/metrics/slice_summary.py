@@ -20,7 +20,7 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from models.metrics.scored_rows import ScoredRows
 from models.metrics.summary import Summary
-from pipeline.metrics.row_preprocessor import RowPreprocessor, ScoredRow, prediction_key
+from pipeline.metrics.row_preprocessor import RowPreprocessor, ScoredBatch, prediction_key
 
 
 def summary_key(user_key: str, model_name: str, output_name: str, example_weighted: bool) -> metric_types.MetricKey:
@@ -140,8 +140,8 @@ class _SummaryCombiner(beam.CombineFn):
     def create_accumulator(self) -> ScoredRows:
         return ScoredRows()
 
-    def add_input(self, accumulator: ScoredRows, element: ScoredRow) -> ScoredRows:
-        accumulator.append(element.label, element.score, element.user)
+    def add_input(self, accumulator: ScoredRows, element: ScoredBatch) -> ScoredRows:
+        accumulator.extend(*element)
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[ScoredRows]) -> ScoredRows:

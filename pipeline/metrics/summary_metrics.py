@@ -89,3 +89,16 @@ class RowStatistics(_SummaryMetric):
         """
         fields = ("users", "positives", "mean_label", "mean_prediction")
         super().__init__(user_key, name, {name: "rows"} | {field: field for field in fields})
+
+
+class CalibrationErrors(_SummaryMetric):
+    """Mean prediction over mean label, and `ece`, the expected calibration error in 20 equal-mass bins."""
+
+    def __init__(self, user_key: str, name: str = "calibration") -> None:
+        """Initializes the metric.
+
+        Args:
+          user_key: Feature that holds the user: one int64 or bytes value.
+          name: Name of the ratio; the error's is fixed.
+        """
+        super().__init__(user_key, name, {name: "calibration", "ece": "ece"})

@@ -98,6 +98,7 @@ def run_evaluator(root, output, model, baseline=None):
     properties = {
         "eval_config": proto_utils.proto_to_json(CONFIG),
         "example_splits": json_utils.dumps(["test"]),
+        "module_path": "pipeline.metrics.slice_batches",
     }
     Executor(context).Do(input_dict, outputs, properties)
     assert os.listdir(blessing.uri) == ["BLESSED" if blessing.get_int_custom_property("blessed") else "NOT_BLESSED"]

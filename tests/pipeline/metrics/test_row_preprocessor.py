@@ -5,15 +5,16 @@ import pytest
 from tensorflow_model_analysis.api.types import SparseTensorValue, VarLenTensorValue
 from tensorflow_model_analysis.proto import config_pb2
 
-from pipeline.metrics.row_preprocessor import RowPreprocessor, ScoredRow, prediction_key
+from pipeline.metrics.row_preprocessor import ROWS_KEY, RowPreprocessor, prediction_key
 
 USER = {"user": np.array([b"ann"], dtype=object), "tab": np.array([4])}
 EXTRACTS = {"labels": np.array([1]), "predictions": np.array([0.25], np.float32), "features": USER}
-EXPECTED = ScoredRow(label=1, score=0.25, user=b"ann")
+EXPECTED = (1, 0.25, b"ann")
 
 
 def process(extracts, model_name="", output_name="", key=""):
-    (row,) = RowPreprocessor("user", model_name, output_name, key).process(extracts)
+    (batch,) = RowPreprocessor("user", model_name, output_name, key).process(extracts)
+    (row,) = zip(*(column.tolist() for column in batch), strict=True)
     return row
 
 
@@ -55,14 +56,29 @@ def test_labels_may_come_by_model_and_output():
     ],
 )
 def test_the_user_is_an_int_or_bytes(user, expected):
-    assert process(EXTRACTS | {"features": {"user": user}}).user == expected
+    assert process(EXTRACTS | {"features": {"user": user}})[2] == expected
+
+
+def test_many_rows_at_once():
+    extracts = {
+        ROWS_KEY: 2,
+        "labels": np.array([[1], [0]]),
+        "predictions": {"ctr": np.array([[0.25], [0.5]])},
+        "features": {"user": np.array([b"ann", b"bob"], object)},
+    }
+    (batch,) = RowPreprocessor("user", "", "", "").process(extracts)
+    assert [column.tolist() for column in batch] == [[1, 0], [0.25, 0.5], [b"ann", b"bob"]]
+    with pytest.raises(ValueError, match="prediction must be a single value a row"):
+        list(RowPreprocessor("user", "", "", "").process(extracts | {"predictions": np.zeros((2, 2))}))
+    with pytest.raises(ValueError, match=r"labels must be 0 or 1, found \{'label': 7"):
+        list(RowPreprocessor("user", "", "", "").process(extracts | {"labels": np.array([0, 7])}))
 
 
 @pytest.mark.parametrize(
     ("spoiled", "message"),
     [
-        ({"labels": np.array([3])}, r"labels must be 0 or 1, found ScoredRow\(label=3, score=0.25, user=b'ann'\)"),
-        ({"labels": np.array([np.nan])}, r"labels must be 0 or 1, found ScoredRow\(label=nan"),
+        ({"labels": np.array([3])}, r"labels must be 0 or 1, found \{'label': 3, 'score': 0.25, 'user': b'ann'\}"),
+        ({"labels": np.array([np.nan])}, r"labels must be 0 or 1, found \{'label': nan"),
         ({"labels": np.array([])}, "label must be a single value a row"),
         ({"labels": None}, "label must be a single value a row, found None"),
         ({"labels": {"other": 1}}, "no label for model '', output ''"),

@@ -1,0 +1,254 @@
+"""How fast the judge is: metrics, the Evaluator component and batch evaluation, each against a named peer.
+
+    python -m benchmarks.evaluation
+    python -m benchmarks.evaluation --parts metrics --rows 1000000 --users 10000
+    python -m benchmarks.evaluation --parts evaluator --evaluator-rows 100000
+    python -m benchmarks.evaluation --parts evaluate --config configs/demo.yaml \\
+        --model output/demo/serving_model/crocodile --data output/demo/log
+
+Every figure is taken in this run, peer beside ours, best of `--repeats`; the result is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np  # noqa: E402
+
+from models.metrics.bootstrap import Bootstrap  # noqa: E402
+from models.metrics.domain_summary import per_domain  # noqa: E402
+from pipeline.provenance import git_commit  # noqa: E402
+
+PARTS = ("metrics", "evaluator", "evaluate")
+RUNNER = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+
+
+def best(repeats: int, call: Callable[[], object]) -> float:
+    """Least wall time of some calls, in seconds."""
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def make_rows(rows: int, users: int, domains: int) -> tuple[np.ndarray, ...]:
+    """Labels, scores, users and domains; domains and users differ in size, as in a real log."""
+    rng = np.random.default_rng(0)
+    shares = 0.5 ** np.arange(domains)
+    labels = (rng.random(rows) < 0.2).astype(np.uint8)
+    scores = (1 / (1 + np.exp(-rng.normal(size=rows) - 0.5 * labels))).astype(np.float32)
+    return labels, scores, rng.integers(0, users, rows), rng.choice(domains, rows, p=shares / shares.sum())
+
+
+def measure_metrics(args: argparse.Namespace) -> dict[str, Any]:
+    """Overall and per-domain AUC and gAUC against a group-by over users with scikit-learn, and one sort."""
+    import pandas as pd
+    from sklearn.metrics import roc_auc_score
+
+    labels, scores, users, domains = make_rows(args.rows, args.users, args.domains)
+    per_domain(labels[:1000], scores[:1000], users[:1000], domains[:1000], bootstrap=Bootstrap(2))
+    ours = best(args.repeats, lambda: per_domain(labels, scores, users, domains))
+    sort = best(args.repeats, lambda: np.sort(scores))
+    intervals = best(1, lambda: per_domain(labels, scores, users, domains, bootstrap=Bootstrap(200)))
+
+    def auc_of(group: pd.DataFrame) -> float:
+        return roc_auc_score(group["label"], group["score"]) if group["label"].nunique() == 2 else np.nan
+
+    # scikit-learn's time grows with the number of groups: it is taken on some users, and counted for all.
+    sample = users < args.peer_users
+    table = pd.DataFrame({"label": labels, "score": scores, "user": users, "domain": domains})
+    part = table[sample]
+    grouped = best(1, lambda: (part.groupby("user").apply(auc_of), part.groupby(["domain", "user"]).apply(auc_of)))
+    whole = best(1, lambda: (auc_of(table), table.groupby("domain").apply(auc_of)))
+    peer = whole + grouped * args.users / min(args.users, args.peer_users)
+    return {
+        "rows": args.rows,
+        "users": args.users,
+        "domains": args.domains,
+        "seconds": ours,
+        "seconds_with_200_replicates": intervals,
+        "numpy_sort_seconds": sort,
+        "times_a_sort": ours / sort,
+        "scikit_learn_seconds": peer,
+        "scikit_learn_measured_on_users": min(args.users, args.peer_users),
+        "times_faster": peer / ours,
+    }
+
+
+def measure_evaluator(args: argparse.Namespace) -> dict[str, Any]:
+    """TFX's Evaluator with this project's metrics against the same component with TFMA's AUC, sliced by domain."""
+    import pyarrow as pa
+    import tensorflow as tf
+    from tensorflow_metadata.proto.v0 import schema_pb2
+    from tensorflow_model_analysis.proto import config_pb2
+    from tfx.components.evaluator.executor import Executor
+    from tfx.types import standard_artifacts
+    from tfx.utils import io_utils, json_utils, proto_utils
+
+    from pipeline.example_encoding import ExampleEncoder
+    from pipeline.metrics.eval_config import build_eval_config
+
+    labels, scores, users, domains = make_rows(args.evaluator_rows, args.evaluator_rows // 50, args.domains)
+    root = Path(tempfile.mkdtemp(prefix="evaluator-benchmark-"))
+    split = root / "examples" / "Split-test"
+    split.mkdir(parents=True)
+    columns = {"label": labels.astype(np.int64), "score": scores, "user": users, "domain": domains}
+    batch = pa.RecordBatch.from_arrays([pa.array(column) for column in columns.values()], names=list(columns))
+    with tf.io.TFRecordWriter(str(split / "data-00000-of-00001.gz"), "GZIP") as writer:
+        for example in ExampleEncoder().encode(batch):
+            writer.write(example)
+    schema = schema_pb2.Schema()
+    for name in ("label", "user", "domain"):
+        feature = schema.feature.add(name=name, type=schema_pb2.INT)
+        feature.shape.dim.add(size=1)
+        feature.presence.min_fraction = 1.0
+    io_utils.write_pbtxt_file(str(root / "schema" / "schema.pbtxt"), schema)
+
+    class Parrot(tf.Module):
+        """Answers with a feature, so that the time is the judge's and not a model's."""
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        def serve(self, examples: Any) -> Any:
+            spec = {"score": tf.io.FixedLenFeature([1], tf.float32)}
+            return {"probability": tf.io.parse_example(examples, spec)["score"]}
+
+    parrot = Parrot()
+    tf.saved_model.save(parrot, str(root / "model" / "Format-Serving"), signatures={"serving_default": parrot.serve})
+
+    ours = build_eval_config(label_key="label", user_key="user", domain_key="domain", min_auc=0.5)
+    stock = config_pb2.EvalConfig(
+        model_specs=ours.model_specs,
+        slicing_specs=ours.slicing_specs,
+        metrics_specs=[config_pb2.MetricsSpec(metrics=[config_pb2.MetricConfig(class_name="AUC")])],
+        options=ours.options,
+    )
+
+    def artifact(cls: type, name: str, **properties: Any) -> Any:
+        result = cls()
+        result.uri = str(root / name)
+        for key, value in properties.items():
+            setattr(result, key, value)
+        return result
+
+    def run(config: Any, name: str, module: str | None) -> None:
+        context = Executor.Context(beam_pipeline_args=[RUNNER], tmp_dir=str(root / "tmp"), unique_id="1")
+        properties = {"eval_config": proto_utils.proto_to_json(config), "example_splits": json_utils.dumps(["test"])}
+        Executor(context).Do(
+            {
+                "examples": [artifact(standard_artifacts.Examples, "examples", split_names='["test"]')],
+                "model": [artifact(standard_artifacts.Model, "model", id=1)],
+                "schema": [artifact(standard_artifacts.Schema, "schema")],
+            },
+            {
+                "evaluation": [artifact(standard_artifacts.ModelEvaluation, f"{name}/evaluation")],
+                "blessing": [artifact(standard_artifacts.ModelBlessing, f"{name}/blessing")],
+            },
+            properties | ({"module_path": module} if module else {}),
+        )
+
+    mine = best(1, lambda: run(ours, "ours", "pipeline.metrics.slice_batches"))
+    theirs = best(1, lambda: run(stock, "stock", None))
+    return {
+        "rows": args.evaluator_rows,
+        "rows_per_second": args.evaluator_rows / mine,
+        "stock_auc_rows_per_second": args.evaluator_rows / theirs,
+        "times_faster": theirs / mine,
+    }
+
+
+def measure_evaluate(args: argparse.Namespace) -> dict[str, Any]:
+    """`crocodile evaluate` from raw log to metrics against the model alone, on examples that lie in memory."""
+    from data.ingest import split_batches
+    from data.readers import open_reader
+    from models.export import EXAMPLES, SERVING_DEFAULT
+    from pipeline.batch_evaluation import evaluate
+    from pipeline.config_file import load_config
+    from pipeline.example_encoding import ExampleEncoder
+    from serving.servable import Servable
+    from serving.versions import latest_version
+
+    config = load_config(args.config, [])
+    spec, encoder = config.dataset, ExampleEncoder()
+    examples: list[bytes] = []
+    for split, batch in split_batches(open_reader(spec, args.data), spec):
+        if split == args.split:
+            examples += encoder.encode(batch)
+    tensor = np.array(examples, dtype=object)
+    path = args.model if (args.model / "saved_model.pb").exists() else latest_version(args.model)[1]
+    with Servable(path) as servable:
+
+        def score() -> None:
+            for start in range(0, len(tensor), 4096):
+                servable.predict(SERVING_DEFAULT, {EXAMPLES: tensor[start : start + 4096]})
+
+        score()
+        alone = best(args.repeats, score)
+    with tempfile.TemporaryDirectory() as output:
+        whole = best(
+            args.repeats, lambda: evaluate(config, args.model, args.data, args.split, Path(output), batch_size=4096)
+        )
+    return {
+        "rows": len(examples),
+        "rows_per_second": len(examples) / whole,
+        "model_alone_rows_per_second": len(examples) / alone,
+        "share_of_the_model_alone": alone / whole,
+    }
+
+
+def main() -> None:
+    """Runs the parts that are asked for and prints the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", default="metrics,evaluator", help=f"of {','.join(PARTS)} (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="scores of the metrics part (%(default)s)")
+    parser.add_argument("--users", type=int, default=100_000, help="users of the metrics part (%(default)s)")
+    parser.add_argument("--domains", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--peer-users", type=int, default=2_000, help="users scikit-learn is timed on (%(default)s)")
+    parser.add_argument("--evaluator-rows", type=int, default=1_000_000, help="default: %(default)s")
+    parser.add_argument("--config", type=Path, help="evaluate: the run's config")
+    parser.add_argument("--model", type=Path, help="evaluate: a pushed model")
+    parser.add_argument("--data", type=Path, help="evaluate: folder of the log's files")
+    parser.add_argument("--split", default="test", help="evaluate: which rows (default: %(default)s)")
+    parser.add_argument("--output", type=Path, help="JSON file to write besides printing")
+    args = parser.parse_args()
+    parts = args.parts.split(",")
+    unknown = set(parts) - set(PARTS)
+    if unknown:
+        parser.error(f"--parts: unknown {', '.join(sorted(unknown))}; known are {', '.join(PARTS)}")
+    if "evaluate" in parts and None in (args.config, args.model, args.data):
+        parser.error("the evaluate part needs --config, --model and --data")
+    result: dict[str, Any] = {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "machine": {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+        "versions": {name: version(name) for name in ("numpy", "numba", "scikit-learn", "tensorflow", "tfx")},
+        "python": platform.python_version(),
+        "commit": git_commit(),
+    }
+    measures = {"metrics": measure_metrics, "evaluator": measure_evaluator, "evaluate": measure_evaluate}
+    for part in parts:
+        print(f"measuring {part}", file=sys.stderr)
+        result[part] = measures[part](args)
+    text = json.dumps(result, indent=2)
+    print(text)
+    if args.output is not None:
+        args.output.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
