@@ -1,9 +1,9 @@
-"""How fast the judge is: metrics, the Evaluator component and batch evaluation, each against a named peer.
+r"""How fast the judge is: metrics, the Evaluator component and batch evaluation, each against a named peer.
 
     python -m benchmarks.evaluation
     python -m benchmarks.evaluation --parts metrics --rows 1000000 --users 10000
     python -m benchmarks.evaluation --parts evaluator --evaluator-rows 100000
-    python -m benchmarks.evaluation --parts evaluate --config configs/demo.yaml \\
+    python -m benchmarks.evaluation --parts evaluate --config configs/demo.yaml \
         --model output/demo/serving_model/crocodile --data output/demo/log
 
 Every figure is taken in this run, peer beside ours, best of `--repeats`; the result is one JSON object.
@@ -102,6 +102,7 @@ def measure_evaluator(args: argparse.Namespace) -> dict[str, Any]:
     from tfx.utils import io_utils, json_utils, proto_utils
 
     from pipeline.example_encoding import ExampleEncoder
+    from pipeline.gate import EvaluationConfig
     from pipeline.metrics.eval_config import build_eval_config
 
     labels, scores, users, domains = make_rows(args.evaluator_rows, args.evaluator_rows // 50, args.domains)
@@ -131,7 +132,9 @@ def measure_evaluator(args: argparse.Namespace) -> dict[str, Any]:
     parrot = Parrot()
     tf.saved_model.save(parrot, str(root / "model" / "Format-Serving"), signatures={"serving_default": parrot.serve})
 
-    ours = build_eval_config(label_key="label", user_key="user", domain_key="domain", min_auc=0.5)
+    ours = build_eval_config(
+        label_key="label", user_key="user", domain_key="domain", gate=EvaluationConfig(replicates=0)
+    )
     stock = config_pb2.EvalConfig(
         model_specs=ours.model_specs,
         slicing_specs=ours.slicing_specs,

@@ -54,7 +54,7 @@ def create_pipeline(
     spec = config.dataset
     dataset_json = spec.model_dump_json()
     example_gen = LogExampleGen(dataset=spec, data_dir=data_dir)
-    schema_gen = SchemaFromSpec(dataset=dataset_json)
+    schema_gen = SchemaFromSpec(dataset=dataset_json, group_key=config.group_key)
     statistics_gen = DomainStatisticsGen(
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
@@ -120,13 +120,9 @@ def create_pipeline(
         module_path="pipeline.metrics.slice_batches",
         eval_config=build_eval_config(
             label_key=spec.roles.label,
-            user_key=spec.roles.user,
+            user_key=config.group_key,
             domain_key=spec.roles.domain,
-            min_auc=config.evaluation.min_auc,
-            min_gauc=config.evaluation.min_gauc,
-            max_domain_drop=config.evaluation.max_domain_drop,
-            min_domain_rows=config.evaluation.min_domain_rows,
-            min_domain_users=config.evaluation.min_domain_users,
+            gate=config.evaluation,
         ),
     )
     serving_check = ServingCheck(model=trainer.outputs["model"], examples=example_gen.outputs["examples"])

@@ -40,13 +40,13 @@ def build_schema(spec: DatasetSpec) -> schema_pb2.Schema:
     return schema
 
 
-def evaluation_schema(schema: schema_pb2.Schema, spec: DatasetSpec) -> schema_pb2.Schema:
-    """The part of a schema that the Evaluator's metrics read: label, user and domain.
+def evaluation_schema(schema: schema_pb2.Schema, spec: DatasetSpec, group_key: str) -> schema_pb2.Schema:
+    """The part of a schema that the Evaluator's metrics read: label, user (or other group) and domain.
 
     The model reads serialized examples by itself. Without this, the Evaluator would also decode every feature of every
     row and hand it on as a Python object, which takes most of its time.
     """
-    needed = {spec.roles.label, spec.roles.user, spec.roles.domain}
+    needed = {spec.roles.label, group_key, spec.roles.domain}
     return schema_pb2.Schema(feature=[feature for feature in schema.feature if feature.name in needed])
 
 

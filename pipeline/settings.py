@@ -9,26 +9,8 @@ from pydantic import Field, model_validator
 from data.spec import DatasetSpec
 from data.strict_model import StrictModel
 from models.config import MODEL_NAMES, ModelConfig, TrainingConfig
+from pipeline.gate import EvaluationConfig
 from pipeline.statistics_config import StatisticsConfig
-
-
-class EvaluationConfig(StrictModel):
-    """What a model must reach before it may ship.
-
-    Attributes:
-      min_auc: Lowest overall AUC on the test split.
-      min_gauc: Lowest overall gAUC on the test split.
-      max_domain_drop: How far AUC or gAUC, overall or of any one domain, may fall below the last blessed model's,
-        as an absolute difference.
-      min_domain_rows: Test rows that a domain needs to have a say about its fall.
-      min_domain_users: Users with both clicks and non-clicks that a domain needs to have a say about its fall.
-    """
-
-    min_auc: Annotated[float, Field(ge=0, le=1)] = 0.55
-    min_gauc: Annotated[float, Field(ge=0, le=1)] = 0.5
-    max_domain_drop: Annotated[float, Field(ge=0, le=1)] = 0.02
-    min_domain_rows: Annotated[int, Field(ge=0)] = 500
-    min_domain_users: Annotated[int, Field(ge=0)] = 50
 
 
 class PipelineConfig(StrictModel):
@@ -89,3 +71,22 @@ class RunConfig(StrictModel):
         if self.model.name not in MODEL_NAMES:
             raise ValueError(f"model.name: unknown model {self.model.name!r}; known are {', '.join(MODEL_NAMES)}")
         return self
+
+    @model_validator(mode="after")
+    def _known_slices(self) -> RunConfig:
+        unknown = sorted(set(self.evaluation.domains) - set(self.dataset.domains))
+        if unknown:
+            raise ValueError(
+                f"evaluation.domains: {unknown[0]!r} is no domain; "
+                f"dataset.domains are {', '.join(self.dataset.domains)}"
+            )
+        group = self.evaluation.group_key
+        columns = [feature.name for feature in self.dataset.raw_inputs]
+        if group is not None and group not in columns:
+            raise ValueError(f"evaluation.group_key: no column {group!r}; known are {', '.join(columns)}")
+        return self
+
+    @property
+    def group_key(self) -> str:
+        """The column that the gAUC is the mean over: the user, or `evaluation.group_key`."""
+        return self.evaluation.group_key or self.dataset.roles.user

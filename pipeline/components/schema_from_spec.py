@@ -14,6 +14,7 @@ from pipeline.schema import evaluation_schema as part_for_evaluation
 @tfx.dsl.components.component
 def SchemaFromSpec(  # noqa: N802 (a component, named like TFX's own)
     dataset: tfx.dsl.components.Parameter[str],
+    group_key: tfx.dsl.components.Parameter[str],
     schema: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.Schema],
     evaluation_schema: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.Schema],
 ) -> None:
@@ -21,13 +22,14 @@ def SchemaFromSpec(  # noqa: N802 (a component, named like TFX's own)
 
     Args:
       dataset: A `DatasetSpec` as JSON.
+      group_key: Column that the gAUC is the mean over.
       schema: Where the whole `schema.pbtxt` is written.
       evaluation_schema: Where the Evaluator's `schema.pbtxt` is written.
     """
     spec = DatasetSpec.model_validate_json(dataset)
     whole = build_schema(spec)
     _write(whole, schema.uri)
-    _write(part_for_evaluation(whole, spec), evaluation_schema.uri)
+    _write(part_for_evaluation(whole, spec, group_key), evaluation_schema.uri)
 
 
 def _write(schema: schema_pb2.Schema, folder: str) -> None:

@@ -4,6 +4,10 @@ TFMA's own difference (a change threshold on `gauc` itself) is NaN on a slice wh
 defined, and TFMA's validator takes NaN for a failure. A small domain that happened to get no click would
 then refuse every new model. This metric says 0, no change, on such a slice, and also on one below a minimum
 of rows or of counted users.
+
+A point falls by chance, too. With `beyond_noise` the change is that end of its confidence interval which speaks for
+the new model, from a paired bootstrap over users: both models are judged on the same draws of users, so what the two
+have in common cancels out.
 """
 
 from __future__ import annotations
@@ -15,7 +19,10 @@ from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import model_util
 
+from models.metrics.bootstrap import interval
+from models.metrics.comparison import GUARDED, change
 from pipeline.metrics.slice_summary import summary_computations, summary_key
+from pipeline.metrics.summary_options import SummaryOptions
 
 CHANGE_SUFFIX = "_change"
 
@@ -28,32 +35,56 @@ class GuardedChange(metric_types.Metric):
     """
 
     def __init__(
-        self, metric: str, user_key: str, min_rows: int = 0, min_users: int = 0, name: str | None = None
+        self,
+        metric: str,
+        user_key: str,
+        min_rows: int = 0,
+        min_users: int = 0,
+        beyond_noise: bool = False,
+        name: str | None = None,
+        **options: Any,
     ) -> None:
         """Initializes the metric.
 
         Args:
-          metric: Field of `models.metrics.summary.Summary` to compare, such as `auc` or `gauc`.
+          metric: `auc`, `gauc`, `log_loss` or `calibration`. Of the calibration the distance from 1 is compared.
           user_key: Feature that holds the user: one int64 or bytes value.
           min_rows: Rows that a slice needs to have a say.
           min_users: Users with rows of both classes that a slice needs to have a say.
+          beyond_noise: Whether the end of the interval stands for the change; needs `replicates`.
           name: Name of the metric, by default `<metric>_change`.
+          **options: The other `SummaryOptions`.
+
+        Raises:
+          ValueError: If the metric is not known, or `beyond_noise` has no replicates.
         """
+        if metric not in GUARDED:
+            raise ValueError(f"`metric` should be one of {', '.join(GUARDED)}. Received: {metric!r}")
+        summary_options = SummaryOptions(user_key, **options)
+        if beyond_noise and not summary_options.replicates:
+            raise ValueError("`beyond_noise` needs `replicates` of at least 1")
         super().__init__(
             _change_computations,
             metric=metric,
-            user_key=user_key,
+            options=summary_options,
             min_rows=min_rows,
             min_users=min_users,
+            beyond_noise=beyond_noise,
             name=name or metric + CHANGE_SUFFIX,
         )
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of the metric."""
+        config = {name: self.kwargs[name] for name in ("metric", "min_rows", "min_users", "beyond_noise")}
+        return {**self.kwargs["options"]._asdict(), **config, "name": self.name}
 
 
 def _change_computations(
     metric: str,
-    user_key: str,
+    options: SummaryOptions,
     min_rows: int,
     min_users: int,
+    beyond_noise: bool,
     name: str,
     eval_config: config_pb2.EvalConfig | None = None,
     model_names: Iterable[str] | None = None,
@@ -67,14 +98,17 @@ def _change_computations(
     candidates = [model_name for model_name in model_names or [] if model_name != baseline.name]
     output_names = list(output_names or [""])
     computations = summary_computations(
-        user_key, eval_config, [*candidates, baseline.name], output_names, example_weighted, query_key
+        options, eval_config, [*candidates, baseline.name], output_names, example_weighted, query_key
     )
     for model_name in candidates:
         for output_name in output_names:
-            candidate = summary_key(user_key, model_name, output_name, example_weighted)
+            candidate = summary_key(options, model_name, output_name, example_weighted)
             key = candidate._replace(name=name, is_diff=True)
-            change = _Change(key, candidate, candidate.make_baseline_key(baseline.name), metric, min_rows, min_users)
-            computations.append(metric_types.DerivedMetricComputation([key], change))
+            of_slice = _Change(
+                key, candidate, candidate.make_baseline_key(baseline.name), metric, min_rows, min_users,
+                options.level if beyond_noise else None,
+            )  # fmt: skip
+            computations.append(metric_types.DerivedMetricComputation([key], of_slice))
     return computations
 
 
@@ -89,6 +123,7 @@ class _Change:
         metric: str,
         min_rows: int,
         min_users: int,
+        level: float | None,
     ) -> None:
         self._key = key
         self._candidate = candidate
@@ -96,10 +131,17 @@ class _Change:
         self._metric = metric
         self._min_rows = min_rows
         self._min_users = min_users
+        self._level = level
 
     def __call__(self, metrics: Mapping[metric_types.MetricKey, Any]) -> dict[metric_types.MetricKey, float]:
-        candidate, baseline = metrics[self._candidate], metrics[self._baseline]
-        after, before = candidate[self._metric], baseline[self._metric]
-        small = candidate["rows"] < self._min_rows or candidate["gauc_users"] < self._min_users
-        has_say = not small and after is not None and before is not None
-        return {self._key: after - before if has_say else 0.0}
+        found = change(metrics[self._candidate], metrics[self._baseline], self._metric)
+        summary = metrics[self._candidate].summary
+        small = summary["rows"] < self._min_rows or summary["gauc_users"] < self._min_users
+        if small or found is None:
+            return {self._key: 0.0}
+        if self._level is None:
+            return {self._key: found.value}
+        ends = interval(found.replicates, self._level)
+        # Without an interval nothing is known to be beyond noise.
+        kindest = 0.0 if ends is None else ends[1] if GUARDED[self._metric].higher_is_better else ends[0]
+        return {self._key: kindest}

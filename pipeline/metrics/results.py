@@ -9,9 +9,10 @@ from typing import Any, Literal, NamedTuple, cast
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
 
+from models.metrics.comparison import GUARDED
 from models.metrics.domain_summary import DomainSummary, in_order
 from models.metrics.slices import slice_name
-from models.metrics.summary import Summary
+from models.metrics.summary import EMPTY, METRICS, Summary
 from pipeline.metrics.guarded_change import CHANGE_SUFFIX
 
 _COUNTS = ("rows", "users", "gauc_rows", "gauc_users", "positives")
@@ -22,10 +23,10 @@ class Failure(NamedTuple):
 
     Attributes:
       domain: The domain, or None for the overall value.
-      metric: `auc` or `gauc`.
+      metric: `auc`, `gauc`, `log_loss` or `calibration`.
       value: The candidate's value; None where it is not defined.
-      baseline: The last blessed model's value, for a fall against it; None otherwise.
-      threshold: The least value, or the most that the metric may fall.
+      baseline: The last blessed model's value, for a change against it; None otherwise.
+      threshold: The least or greatest value, or the most that the metric may become worse by.
       message: All of it in words.
     """
 
@@ -124,9 +125,12 @@ def load_validation(evaluation_uri: str) -> Validation:
 def _summary(values: dict[str, float]) -> Summary:
     """Returns a slice's record: counts as whole numbers, and None for NaN."""
     fields: dict[str, Any] = {}
-    for field in Summary.__annotations__:
+    for field in EMPTY:
         value = values.get(field, math.nan)
         fields[field] = None if math.isnan(value) else int(value) if field in _COUNTS else value
+    if f"{METRICS[0]}_low" in values:
+        ends = {name: (_defined(values[f"{name}_low"]), _defined(values[f"{name}_high"])) for name in METRICS}
+        fields["intervals"] = {name: None if None in pair else pair for name, pair in ends.items()}
     return cast(Summary, fields)
 
 
@@ -166,17 +170,43 @@ def _failure(
         metric = metric.removesuffix(CHANGE_SUFFIX)
         after = _defined(values.get((domain, metric, failure.metric_key.model_name)))
         before = _defined(values.get((domain, metric, tfma.BASELINE_KEY)))
-        allowed = -threshold.change_threshold.absolute.value
-        if after is None or before is None:
-            change = "is not defined, so its change from the last blessed model is not known"
-        else:
-            change = f"fell by {before - after:.4f}, from the last blessed model's {before:.4f} to {after:.4f}"
-        message = f"{where}: {metric} {change}; a fall of at most {allowed:.4f} is allowed"
-        return Failure(domain, metric, after, before, allowed, message)
+        kindest = _defined(failure.metric_value.double_value.value) if failure.HasField("metric_value") else None
+        allowed = abs(threshold.change_threshold.absolute.value)
+        message = f"{where}: {metric} {_change_in_words(metric, after, before, kindest)} of at most {allowed:.4f}"
+        return Failure(domain, metric, after, before, allowed, f"{message} is allowed")
     value = _defined(failure.metric_value.double_value.value) if failure.HasField("metric_value") else None
-    least = threshold.value_threshold.lower_bound.value
-    found = "is not defined (no rows of both classes)" if value is None else f"is {value:.4f}"
-    return Failure(domain, metric, value, None, least, f"{where}: {metric} {found}; at least {least:.4f} is asked for")
+    bounds = threshold.value_threshold
+    is_low = bounds.HasField("lower_bound") and (value is None or value < bounds.lower_bound.value)
+    asked = bounds.lower_bound.value if is_low else bounds.upper_bound.value
+    found = f"is not defined ({_UNDEFINED[metric]})" if value is None else f"is {value:.4f}"
+    side = "least" if is_low else "most"
+    return Failure(domain, metric, value, None, asked, f"{where}: {metric} {found}; at {side} {asked:.4f} is asked for")
+
+
+_UNDEFINED = {
+    "auc": "no rows of both classes",
+    "gauc": "no user has rows of both classes",
+    "log_loss": "no rows, or scores outside [0, 1]",
+    "calibration": "no row with label 1",
+}
+
+
+def _change_in_words(metric: str, after: float | None, before: float | None, kindest: float | None) -> str:
+    """How a metric became worse, up to the word for what is allowed."""
+    guarded = GUARDED[metric]
+    word = "fall" if guarded.higher_is_better else "rise" if guarded.ideal is None else "drift"
+    if after is None or before is None:
+        return f"is not defined, so its change from the last blessed model is not known; a {word}"
+    if guarded.ideal is None:
+        worse = before - after if guarded.higher_is_better else after - before
+        did = "fell" if guarded.higher_is_better else "rose"
+    else:
+        worse, did = abs(after - guarded.ideal) - abs(before - guarded.ideal), f"drifted from {guarded.ideal:g}"
+    text = f"{did} by {worse:.4f}, from the last blessed model's {before:.4f} to {after:.4f}"
+    if kindest is not None and not math.isclose(abs(kindest), abs(worse), abs_tol=1e-9):
+        # The gate looked at the interval's end.
+        text += f", and by at least {abs(kindest):.4f} beyond noise"
+    return f"{text}; a {word}"
 
 
 def _defined(value: float | None) -> float | None:

@@ -60,8 +60,10 @@ def slice_batches(eval_config: config_pb2.EvalConfig) -> tfma.extractors.Extract
             for name in [*spec.feature_keys, *spec.feature_values]
         }
     )  # fmt: skip
+    # TFMA's evaluator asks for an extractor of this name before it.
     return tfma.extractors.Extractor(
-        stage_name="SliceBatches", ptransform=beam.FlatMap(_parts, specs=specs, columns=columns)
+        stage_name=slice_key_extractor.SLICE_KEY_EXTRACTOR_STAGE_NAME,
+        ptransform=beam.FlatMap(_parts, specs=specs, columns=columns),
     )
 
 

@@ -18,22 +18,26 @@ import apache_beam as beam
 from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 
+from models.metrics.judgement import Judged
 from models.metrics.scored_rows import ScoredRows
-from models.metrics.summary import Summary
+from models.metrics.summary import METRICS
 from pipeline.metrics.row_preprocessor import RowPreprocessor, ScoredBatch, prediction_key
+from pipeline.metrics.summary_options import SummaryOptions
 
 
-def summary_key(user_key: str, model_name: str, output_name: str, example_weighted: bool) -> metric_types.MetricKey:
+def summary_key(
+    options: SummaryOptions, model_name: str, output_name: str, example_weighted: bool
+) -> metric_types.MetricKey:
     """Returns the private key of the summary of one model's rows in a slice.
 
     Args:
-      user_key: Feature that holds the user.
+      options: How a slice is summarized.
       model_name: The model; empty in an evaluation of one model.
       output_name: The output of a model of several outputs; empty otherwise.
       example_weighted: What TFMA asks for; always False here.
     """
     return metric_types.MetricKey(
-        f"_summary_by_{user_key}",
+        f"_{options}",
         model_name=model_name,
         output_name=output_name,
         example_weighted=example_weighted,
@@ -41,7 +45,7 @@ def summary_key(user_key: str, model_name: str, output_name: str, example_weight
 
 
 def summary_computations(
-    user_key: str,
+    options: SummaryOptions,
     eval_config: config_pb2.EvalConfig | None = None,
     model_names: Iterable[str] | None = None,
     output_names: Iterable[str] | None = None,
@@ -51,7 +55,7 @@ def summary_computations(
     """Returns the shared computations, one for each model and output.
 
     Args:
-      user_key: Feature that holds the user.
+      options: How a slice is summarized.
       eval_config: The config.
       model_names: Models to evaluate.
       output_names: Outputs of the models.
@@ -74,16 +78,16 @@ def summary_computations(
     computations = []
     for model_name in model_names or [""]:
         for output_name in output_names or [""]:
-            key = summary_key(user_key, model_name, output_name, example_weighted)
-            row = RowPreprocessor(user_key, model_name, output_name, prediction_key(eval_config, model_name))
+            key = summary_key(options, model_name, output_name, example_weighted)
+            row = RowPreprocessor(options.user_key, model_name, output_name, prediction_key(eval_config, model_name))
             computations.append(
-                metric_types.MetricComputation(keys=[key], preprocessors=[row], combiner=_SummaryCombiner(key))
+                metric_types.MetricComputation(keys=[key], preprocessors=[row], combiner=_SummaryCombiner(key, options))
             )
     return computations
 
 
 def field_computations(
-    user_key: str,
+    options: SummaryOptions,
     fields: Mapping[str, str],
     name: str = "",
     eval_config: config_pb2.EvalConfig | None = None,
@@ -95,7 +99,7 @@ def field_computations(
     """Returns computations that report fields of the summary, NaN where a field is None.
 
     Args:
-      user_key: Feature that holds the user.
+      options: How a slice is summarized.
       fields: Field of `Summary` by the name of the metric that reports it.
       name: Name of the metric; only here because TFMA passes it.
       eval_config: The config.
@@ -109,10 +113,13 @@ def field_computations(
     """
     del name
     model_names, output_names = list(model_names or [""]), list(output_names or [""])
-    computations = summary_computations(user_key, eval_config, model_names, output_names, example_weighted, query_key)
+    if options.replicates:
+        ends = {field: name for name, field in fields.items() if field in METRICS}
+        fields = dict(fields) | {f"{ends[field]}_{end}": f"{field}_{end}" for field in ends for end in ("low", "high")}
+    computations = summary_computations(options, eval_config, model_names, output_names, example_weighted, query_key)
     for model_name in model_names:
         for output_name in output_names:
-            source = summary_key(user_key, model_name, output_name, example_weighted)
+            source = summary_key(options, model_name, output_name, example_weighted)
             keys = {source._replace(name=metric): field for metric, field in fields.items()}
             computations.append(metric_types.DerivedMetricComputation(list(keys), _Fields(source, keys)))
     return computations
@@ -126,16 +133,21 @@ class _Fields:
         self._keys = keys
 
     def __call__(self, metrics: Mapping[metric_types.MetricKey, Any]) -> dict[metric_types.MetricKey, float]:
-        summary: Mapping[str, float | None] = metrics[self._source]
-        return {key: _number(summary[field]) for key, field in self._keys.items()}
+        summary: Mapping[str, Any] = metrics[self._source].summary
+        ends = {
+            f"{metric}_{end}": interval and interval[place]
+            for metric, interval in summary.get("intervals", {}).items()
+            for place, end in enumerate(("low", "high"))
+        }
+        return {key: _number(ends[field] if field in ends else summary[field]) for key, field in self._keys.items()}
 
 
 class _SummaryCombiner(beam.CombineFn):
     """Collects the rows of a slice and summarizes them."""
 
-    def __init__(self, key: metric_types.MetricKey) -> None:
+    def __init__(self, key: metric_types.MetricKey, options: SummaryOptions) -> None:
         super().__init__()
-        self._key = key
+        self._key, self._options = key, options
 
     def create_accumulator(self) -> ScoredRows:
         return ScoredRows()
@@ -150,8 +162,8 @@ class _SummaryCombiner(beam.CombineFn):
             result.merge(accumulator)
         return result
 
-    def extract_output(self, accumulator: ScoredRows) -> dict[metric_types.MetricKey, Summary]:
-        return {self._key: accumulator.summary()}
+    def extract_output(self, accumulator: ScoredRows) -> dict[metric_types.MetricKey, Judged]:
+        return {self._key: accumulator.judge(self._options.bootstrap, self._options.min_group_rows)}
 
 
 def _number(value: float | None) -> float:

@@ -7,7 +7,9 @@ Example:
   ...     config='{"user_key": "user_id"}',
   ... )
 
-All take `user_key`, also those that have no use for users: with one `user_key` they share one accumulator.
+All take `user_key` and the other `SummaryOptions`, also those that have no use for them: with the same options they
+share one accumulator. With `replicates` every metric also reports the ends of its interval, `<name>_low` and
+`<name>_high`.
 A metric that is not defined on a slice is NaN in TFMA's files, and `null` where `results.py` reads them.
 """
 
@@ -19,16 +21,19 @@ from typing import Any
 from tensorflow_model_analysis.metrics import metric_types
 
 from pipeline.metrics.slice_summary import field_computations
+from pipeline.metrics.summary_options import SummaryOptions
 
 
 class _SummaryMetric(metric_types.Metric):
     """A metric that reports fields of the slice's summary."""
 
-    def __init__(self, user_key: str, name: str, fields: Mapping[str, str]) -> None:
-        super().__init__(field_computations, name=name, user_key=user_key, fields=dict(fields))
+    def __init__(self, user_key: str, name: str, fields: Mapping[str, str], options: Mapping[str, Any]) -> None:
+        super().__init__(
+            field_computations, name=name, options=SummaryOptions(user_key, **options), fields=dict(fields)
+        )
 
     def get_config(self) -> dict[str, Any]:
-        return {"user_key": self.kwargs["user_key"], "name": self.name}
+        return {**self.kwargs["options"]._asdict(), "name": self.name}
 
 
 class ExactAUC(_SummaryMetric):
@@ -37,14 +42,15 @@ class ExactAUC(_SummaryMetric):
     TFMA's AUC counts on 10,000 thresholds in [0, 1]: an approximation, and wrong for scores outside.
     """
 
-    def __init__(self, user_key: str, name: str = "auc") -> None:
+    def __init__(self, user_key: str, name: str = "auc", **options: Any) -> None:
         """Initializes the metric.
 
         Args:
           user_key: Feature that holds the user: one int64 or bytes value.
           name: Name of the metric.
+          **options: The other `SummaryOptions`.
         """
-        super().__init__(user_key, name, {name: "auc"})
+        super().__init__(user_key, name, {name: "auc"}, options)
 
 
 class GroupedAUC(_SummaryMetric):
@@ -54,51 +60,57 @@ class GroupedAUC(_SummaryMetric):
     users that counted.
     """
 
-    def __init__(self, user_key: str, name: str = "gauc") -> None:
+    def __init__(self, user_key: str, name: str = "gauc", **options: Any) -> None:
         """Initializes the metric.
 
         Args:
           user_key: Feature that holds the user: one int64 or bytes value.
           name: Name of the metric.
+          **options: The other `SummaryOptions`.
         """
-        super().__init__(user_key, name, {name: "gauc", f"{name}_rows": "gauc_rows", f"{name}_users": "gauc_users"})
+        super().__init__(
+            user_key, name, {name: "gauc", f"{name}_rows": "gauc_rows", f"{name}_users": "gauc_users"}, options
+        )
 
 
 class LogLoss(_SummaryMetric):
     """Log-loss in nats, clipped as in `models/metrics/log_loss.py`; NaN when a score lies outside [0, 1]."""
 
-    def __init__(self, user_key: str, name: str = "log_loss") -> None:
+    def __init__(self, user_key: str, name: str = "log_loss", **options: Any) -> None:
         """Initializes the metric.
 
         Args:
           user_key: Feature that holds the user: one int64 or bytes value.
           name: Name of the metric.
+          **options: The other `SummaryOptions`.
         """
-        super().__init__(user_key, name, {name: "log_loss"})
+        super().__init__(user_key, name, {name: "log_loss"}, options)
 
 
 class RowStatistics(_SummaryMetric):
     """Counts and means of a slice: `rows`, `users`, `positives`, `mean_label`, `mean_prediction`."""
 
-    def __init__(self, user_key: str, name: str = "rows") -> None:
+    def __init__(self, user_key: str, name: str = "rows", **options: Any) -> None:
         """Initializes the metric.
 
         Args:
           user_key: Feature that holds the user: one int64 or bytes value.
           name: Name of the number of rows; the other names are fixed.
+          **options: The other `SummaryOptions`.
         """
         fields = ("users", "positives", "mean_label", "mean_prediction")
-        super().__init__(user_key, name, {name: "rows"} | {field: field for field in fields})
+        super().__init__(user_key, name, {name: "rows"} | {field: field for field in fields}, options)
 
 
 class CalibrationErrors(_SummaryMetric):
     """Mean prediction over mean label, and `ece`, the expected calibration error in 20 equal-mass bins."""
 
-    def __init__(self, user_key: str, name: str = "calibration") -> None:
+    def __init__(self, user_key: str, name: str = "calibration", **options: Any) -> None:
         """Initializes the metric.
 
         Args:
           user_key: Feature that holds the user: one int64 or bytes value.
           name: Name of the ratio; the error's is fixed.
+          **options: The other `SummaryOptions`.
         """
-        super().__init__(user_key, name, {name: "calibration", "ece": "ece"})
+        super().__init__(user_key, name, {name: "calibration", "ece": "ece"}, options)

@@ -56,5 +56,5 @@ def test_a_label_a_domain_or_a_missing_user_that_the_spec_rules_out_is_an_anomal
 
 
 def test_the_evaluator_sees_only_what_its_metrics_read() -> None:
-    names = {feature.name for feature in evaluation_schema(build_schema(SPEC), SPEC).feature}
+    names = {feature.name for feature in evaluation_schema(build_schema(SPEC), SPEC, SPEC.roles.user).feature}
     assert names == {"click", "user", "tab"}

@@ -11,7 +11,25 @@ import tensorflow_model_analysis as tfma  # noqa: E402
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # noqa: E402
 from tensorflow_model_analysis.utils import config_util  # noqa: E402
 
+from pipeline.gate import EvaluationConfig  # noqa: E402
+from pipeline.metrics.eval_config import build_eval_config  # noqa: E402
+
 DOMAINS = (0, 1, 2, 4, 6)
+NOTHING_ASKED = {
+    "min_gauc": None, "max_domain_drop": None, "min_domain_rows": 0, "min_domain_users": 0, "replicates": 0
+}  # fmt: skip
+
+
+def eval_config(domain_key="tab", prediction_key="", signature_name="serving_default", **gate):
+    """The Evaluator's config for `Log`, with a gate that asks for nothing but what is given."""
+    return build_eval_config(
+        label_key="label",
+        user_key="user",
+        domain_key=domain_key,
+        gate=EvaluationConfig(**NOTHING_ASKED | gate),
+        prediction_key=prediction_key,
+        signature_name=signature_name,
+    )
 
 
 class Log:

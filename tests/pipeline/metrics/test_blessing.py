@@ -7,10 +7,8 @@ import pytest
 from tensorflow_model_analysis.proto import config_pb2
 
 from models.metrics.domain_summary import per_domain
-from pipeline.metrics.eval_config import build_eval_config
 from pipeline.metrics.results import load_metrics, load_validation
-
-KEYS = {"label_key": "label", "user_key": "user", "domain_key": "tab"}
+from tests.pipeline.metrics.conftest import eval_config
 
 
 def both(candidate, baseline):
@@ -22,7 +20,7 @@ def alone(candidate):
 
 
 def test_the_first_model_needs_the_values_only(log, evaluate):
-    config = build_eval_config(**KEYS, min_auc=0.6, min_gauc=0.6, max_domain_drop=0.0)
+    config = eval_config(min_auc=0.6, min_gauc=0.6, max_domain_drop=0.0)
     validation = load_validation(evaluate(log.extracts(alone(log.scores)), config))
     assert validation.blessed
     assert validation.reasons == []
@@ -30,7 +28,7 @@ def test_the_first_model_needs_the_values_only(log, evaluate):
 
 def test_a_value_below_its_threshold_is_refused_overall_only(log, evaluate):
     # Every domain is below 0.99, but the value asked for is that of all rows: one failure.
-    config = build_eval_config(**KEYS, min_auc=0.99, min_gauc=0.6)
+    config = eval_config(min_auc=0.99, min_gauc=0.6)
     uri = evaluate(log.extracts(alone(log.scores)), config)
     validation = load_validation(uri)
     assert not validation.blessed
@@ -41,7 +39,7 @@ def test_a_value_below_its_threshold_is_refused_overall_only(log, evaluate):
 
 
 def test_an_undefined_overall_value_is_refused(log, evaluate):
-    config = build_eval_config(**KEYS, min_auc=0.0)
+    config = eval_config(min_auc=0.0)
     extracts = [row for row in log.extracts(alone(log.scores)) if row["labels"] == 0]
     validation = load_validation(evaluate(extracts, config))
     assert not validation.blessed
@@ -50,7 +48,7 @@ def test_an_undefined_overall_value_is_refused(log, evaluate):
 
 def test_a_fall_in_one_domain_refuses_a_model_that_is_better_overall(log, evaluate):
     candidate = log.changed(better_in=[0, 1], worse_in=[2])
-    config = build_eval_config(**KEYS, min_auc=0.5, max_domain_drop=0.02)
+    config = eval_config(min_auc=0.5, max_domain_drop=0.02)
     uri = evaluate(log.extracts(both(candidate, log.scores)), config, has_baseline=True)
     after = per_domain(log.labels, candidate, log.users, log.domains)
     before = per_domain(log.labels, log.scores, log.users, log.domains)
@@ -79,7 +77,7 @@ def test_a_fall_in_one_domain_refuses_a_model_that_is_better_overall(log, evalua
 
 def test_a_fall_within_the_margin_is_allowed(log, evaluate):
     candidate = log.changed(worse_in=[2])
-    config = build_eval_config(**KEYS, min_auc=0.5, max_domain_drop=0.9)
+    config = eval_config(min_auc=0.5, max_domain_drop=0.9)
     validation = load_validation(evaluate(log.extracts(both(candidate, log.scores)), config, has_baseline=True))
     assert validation.blessed and not validation.reasons
 
@@ -87,7 +85,7 @@ def test_a_fall_within_the_margin_is_allowed(log, evaluate):
 @pytest.mark.parametrize("minimum", [{"min_domain_rows": 200}, {"min_domain_users": 30}])
 def test_a_domain_that_is_too_small_has_no_say(log, evaluate, minimum):
     candidate = log.changed(better_in=[0, 1], worse_in=[2])
-    config = build_eval_config(**KEYS, min_auc=0.5, max_domain_drop=0.02, **minimum)
+    config = eval_config(min_auc=0.5, max_domain_drop=0.02, **minimum)
     uri = evaluate(log.extracts(both(candidate, log.scores)), config, has_baseline=True)
     domains = load_metrics(uri, "tab")["domains"]
     assert domains["2"]["rows"] < 200 < domains["1"]["rows"]
@@ -100,7 +98,7 @@ def test_tfma_itself_takes_an_undefined_change_for_a_failure(log, evaluate):
 
     It also shows that a change threshold works on `auc` itself, per slice, and how its failure reads.
     """
-    config = build_eval_config(**KEYS, min_auc=0.5, max_domain_drop=0.02)
+    config = eval_config(min_auc=0.5, max_domain_drop=0.02)
     guarded = config_pb2.EvalConfig()
     guarded.CopyFrom(config)
     metrics = config.metrics_specs[0].metrics
@@ -115,7 +113,7 @@ def test_tfma_itself_takes_an_undefined_change_for_a_failure(log, evaluate):
 
 
 def test_an_evaluation_without_the_domain_feature_is_refused(log, evaluate):
-    config = build_eval_config(label_key="label", user_key="user", domain_key="scene", min_auc=0.5, max_domain_drop=0.1)
+    config = eval_config(domain_key="scene", min_auc=0.5, max_domain_drop=0.1)
     uri = evaluate(log.extracts(both(log.scores, log.scores))[:50], config, has_baseline=True)
     validation = load_validation(uri)
     assert not validation.blessed
@@ -123,7 +121,7 @@ def test_an_evaluation_without_the_domain_feature_is_refused(log, evaluate):
 
 
 def test_metrics_json_has_null_and_no_nan(log, evaluate):
-    config = build_eval_config(**KEYS, min_auc=0.5)
+    config = eval_config(min_auc=0.5)
     metrics = load_metrics(evaluate(log.extracts(alone(log.scores)), config), "tab", domains=[6, 0, 9])
     assert list(metrics["domains"]) == ["6", "0", "9", "1", "2", "4"]
     assert json.loads(json.dumps(metrics, allow_nan=False))["domains"]["6"]["auc"] is None

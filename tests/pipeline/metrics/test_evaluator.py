@@ -10,13 +10,11 @@ from tfx.types import standard_artifacts
 from tfx.utils import json_utils, proto_utils
 
 from models.metrics.domain_summary import per_domain
-from pipeline.metrics.eval_config import build_eval_config
 from pipeline.metrics.results import load_metrics, load_validation
+from tests.pipeline.metrics.conftest import eval_config
 
 FN_API_RUNNER = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-CONFIG = build_eval_config(
-    label_key="label", user_key="user", domain_key="tab", min_auc=0.6, min_gauc=0.6, max_domain_drop=0.02
-)
+CONFIG = eval_config(min_auc=0.6, min_gauc=0.6, max_domain_drop=0.02, replicates=16)
 
 
 def tf_example(**features):

@@ -6,17 +6,14 @@ from sklearn.metrics import log_loss, roc_auc_score
 from tensorflow_model_analysis.metrics import metric_specs
 from tensorflow_model_analysis.proto import config_pb2
 
-from pipeline.metrics.eval_config import build_eval_config
 from pipeline.metrics.results import load_metrics
 from tests.models.metrics.slow_metrics import slow_grouped_auc
-from tests.pipeline.metrics.conftest import DOMAINS
-
-KEYS = {"label_key": "label", "user_key": "user", "domain_key": "tab", "min_auc": 0.5}
+from tests.pipeline.metrics.conftest import DOMAINS, eval_config
 
 
 @pytest.fixture(scope="module")
 def config():
-    return build_eval_config(**KEYS)
+    return eval_config(min_auc=0.5)
 
 
 def as_columns(scores):
@@ -51,7 +48,7 @@ def test_prediction_key_chooses_among_outputs_and_users_may_be_numbers(log, eval
     extracts = log.extracts([{"ctr": np.array([s]), "cvr": np.array([-s])} for s in log.scores])[:200]
     for row in extracts:
         row["features"]["user"] = np.array([int(row["features"]["user"][0].split()[1])])
-    metrics = load_metrics(evaluate(extracts, build_eval_config(**KEYS, prediction_key="cvr")), "tab")
+    metrics = load_metrics(evaluate(extracts, eval_config(prediction_key="cvr")), "tab")
     assert metrics["overall"]["auc"] == pytest.approx(1 - roc_auc_score(log.labels[:200], log.scores[:200]))
     assert metrics["overall"]["users"] == len(set(log.users[:200]))
     assert metrics["overall"]["log_loss"] is None  # -s is no probability
@@ -64,7 +61,7 @@ def test_all_metrics_share_one_accumulator(config):
 
 
 def test_accumulators_of_different_users_stay_apart():
-    config = build_eval_config(**KEYS)
+    config = eval_config(min_auc=0.5)
     config.metrics_specs[0].metrics.add(
         class_name="GroupedAUC",
         module="pipeline.metrics.summary_metrics",
