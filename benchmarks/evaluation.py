@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -179,12 +180,10 @@ def measure_evaluate(args: argparse.Namespace) -> dict[str, Any]:
     """`crocodile evaluate` from raw log to metrics against the model alone, on examples that lie in memory."""
     from data.ingest import split_batches
     from data.readers import open_reader
-    from models.export import EXAMPLES, SERVING_DEFAULT
     from pipeline.batch_evaluation import evaluate
     from pipeline.config_file import load_config
     from pipeline.example_encoding import ExampleEncoder
-    from serving.servable import Servable
-    from serving.versions import latest_version
+    from pipeline.scorers import SavedModelScorer
 
     config = load_config(args.config, [])
     spec, encoder = config.dataset, ExampleEncoder()
@@ -192,20 +191,10 @@ def measure_evaluate(args: argparse.Namespace) -> dict[str, Any]:
     for split, batch in split_batches(open_reader(spec, args.data), spec):
         if split == args.split:
             examples += encoder.encode(batch)
-    tensor = np.array(examples, dtype=object)
-    path = args.model if (args.model / "saved_model.pb").exists() else latest_version(args.model)[1]
-    with Servable(path) as servable:
-
-        def score() -> None:
-            for start in range(0, len(tensor), 4096):
-                servable.predict(SERVING_DEFAULT, {EXAMPLES: tensor[start : start + 4096]})
-
-        score()
-        alone = best(args.repeats, score)
-    with tempfile.TemporaryDirectory() as output:
-        whole = best(
-            args.repeats, lambda: evaluate(config, args.model, args.data, args.split, Path(output), batch_size=4096)
-        )
+    with closing(SavedModelScorer(args.model)) as scorer, tempfile.TemporaryDirectory() as output:
+        scorer.score(examples[:4096], 4096)
+        alone = best(args.repeats, lambda: scorer.score(examples, 4096))
+        whole = best(args.repeats, lambda: evaluate(config, scorer, args.data, args.split, Path(output)))
     return {
         "rows": len(examples),
         "rows_per_second": len(examples) / whole,

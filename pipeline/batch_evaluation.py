@@ -1,81 +1,199 @@
-"""Batch evaluation: a SavedModel over one split of a log, with its predictions and exact metrics."""
+"""Batch evaluation: a model over one split of a log, with its predictions, exact metrics, and a rival beside it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
 from data.errors import InputError
 from data.example_encoding import encode_examples
 from data.ingest import split_batches
-from data.progress import RowProgress
 from data.readers import open_reader
 from data.split_spec import Split
-from models.export import EXAMPLES, PROBABILITY, SERVING_DEFAULT
-from models.metrics.domain_summary import DomainSummary, per_domain
+from models.export import PROBABILITY
+from models.metrics.bootstrap import Bootstrap
+from models.metrics.comparison import compare
+from models.metrics.domain_summary import DOMAINS, DomainSummary, domain_summary
+from models.metrics.judgement import Judgement
+from models.metrics.row_store import MAX_ROWS_IN_MEMORY, RowStore
+
 from pipeline.provenance import provenance
+from pipeline.read_ahead import read_ahead
 from pipeline.report import write_json
+from pipeline.row_slices import RowSlices
+from pipeline.scorers import Scorer
 from pipeline.settings import RunConfig
-from serving.servable import Servable
-from serving.versions import latest_version
+
+BASELINE = f"baseline_{PROBABILITY}"
+_ROWS_A_READ = 65_536
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found.
+
+    Attributes:
+      summary: Overall and per-domain metrics of the model.
+      slices: Metrics of every slice of every further division, largest slices first.
+      comparison: By division, slice and metric, against the baseline; None without one.
+      method: How the metrics were computed, in words.
+    """
+
+    summary: DomainSummary
+    slices: dict[str, dict[str, Any]]
+    comparison: dict[str, Any] | None
+    method: str
 
 
 def evaluate(
-    config: RunConfig, model: Path, data_dir: str | Path, split: Split, output: Path, batch_size: int = 4096
-) -> DomainSummary:
+    config: RunConfig,
+    scorer: Scorer,
+    data_dir: str | Path,
+    split: Split,
+    output: Path,
+    *,
+    baseline: Scorer | None = None,
+    slices: Sequence[str] = (),
+    batch_size: int = 4096,
+    max_slices: int = 100,
+    max_rows_in_memory: int = MAX_ROWS_IN_MEMORY,
+) -> Evaluation:
     """Scores a split, and writes `predictions.parquet` and `metrics.json`.
 
     Args:
-      config: Describes the log.
-      model: A SavedModel's folder, or a base path whose newest version is taken.
+      config: Describes the log; its `evaluation` section says what the gAUC is the mean over, and how intervals are
+        found.
+      scorer: The model.
       data_dir: Folder of the log's files, or its URI.
       split: Which rows.
       output: Folder of the results; each file appears whole or not at all.
+      baseline: A model to compare with, on the same rows.
+      slices: What to slice by besides the domain, see `RowSlices`.
       batch_size: Rows a call of the model.
+      max_slices: Slices of a division that are reported, those with the most rows.
+      max_rows_in_memory: Rows beyond which sorted runs go to a temporary folder in `output`.
 
     Returns:
-      Overall and per-domain metrics.
+      What was found.
 
     Raises:
-      data.errors.InputError: If the log is not what the config says.
+      data.errors.InputError: If the log is not what the config says, or a slice is not known.
+      serving.errors.ServingError: If a model refuses or fails.
     """
-    spec = config.dataset
+    spec, gate = config.dataset, config.evaluation
     roles = spec.roles
     keys = list(dict.fromkeys((roles.user, roles.item, roles.domain, roles.label, roles.time.column)))
-    path = model if (model / "saved_model.pb").exists() else latest_version(model)[1]
-    tables: list[pa.Table] = []
     reader = open_reader(spec, data_dir)
-    with (
-        Servable(path) as servable,
-        RowProgress(f"scoring {split}", reader.num_rows_hint()) as progress,
-    ):
-        for part, batch in split_batches(reader, spec, progress=progress):
-            if part != split:
-                continue
-            examples = np.concatenate([part.to_numpy(zero_copy_only=False) for part in encode_examples(batch)])
-            scores = [
-                servable.predict(SERVING_DEFAULT, {EXAMPLES: examples[start : start + batch_size]})[PROBABILITY]
-                for start in range(0, len(examples), batch_size)
-            ]
-            kept = pa.Table.from_batches([batch]).select(keys)
-            tables.append(kept.append_column(PROBABILITY, pa.array(np.concatenate(scores), pa.float32())))
-    if not tables:
-        raise InputError(f"{data_dir}: the {split} split of the config has no rows in this log")
-    predictions = pa.concat_tables(tables)
-    summary = per_domain(
-        predictions[roles.label].to_numpy(),
-        predictions[PROBABILITY].to_numpy(),
-        predictions[roles.user].to_numpy(),
-        predictions[roles.domain].to_numpy(),
-        spec.domains,
-    )
+    divisions = RowSlices(slices, spec, reader.schema().names)
+    if divisions.needs_training_rows:
+        training = (batch for part, batch in split_batches(reader, spec) if part == "train")
+        divisions.learn(tqdm(training, desc="users and items of the training rows", unit=" batches", disable=None))
+    bootstrap = Bootstrap(gate.replicates, gate.confidence, gate.bootstrap_seed)
+    scorers = {PROBABILITY: scorer} | ({BASELINE: baseline} if baseline is not None else {})
+
+    def encoded() -> Iterator[tuple[pa.RecordBatch, list[bytes]]]:
+        for part, batch in split_batches(reader, spec):
+            if part == split:
+                for start in range(0, batch.num_rows, _ROWS_A_READ):
+                    rows = batch.slice(start, _ROWS_A_READ)
+                    yield rows, encode_examples(rows)
+
     output.mkdir(parents=True, exist_ok=True)
     unfinished = output / ".predictions.parquet.unfinished"
-    pq.write_table(predictions, unfinished)
+    with ExitStack() as stack:
+        names = [DOMAINS, *divisions.names]
+        stores = {
+            column: stack.enter_context(RowStore(names, max_rows_in_memory, output)) for column in scorers
+        }  # fmt: skip
+        progress = stack.enter_context(
+            tqdm(desc=f"scoring {split}", unit=" rows", unit_scale=True, disable=None)
+        )  # fmt: skip
+        writer: pq.ParquetWriter | None = None
+        with closing(read_ahead(encoded())) as batches:
+            for batch, examples in batches:
+                table = pa.Table.from_batches([batch]).select(keys)
+                rows = divisions.of(batch) | {DOMAINS: _column(batch, roles.domain)}
+                for column, model in scorers.items():
+                    scores = model.score(examples, batch_size)
+                    _check(scores, batch.num_rows, model)
+                    stores[column].add(
+                        _column(batch, roles.label), scores, _column(batch, config.group_key), rows
+                    )  # fmt: skip
+                    table = table.append_column(column, pa.array(scores, pa.float32()))
+                if writer is None:
+                    writer = stack.enter_context(pq.ParquetWriter(unfinished, table.schema))
+                writer.write_table(table)
+                progress.update(batch.num_rows)
+        if writer is None:
+            raise InputError(f"{data_dir}: the {split} split of the config has no rows in this log")
+        writer.close()
+        progress.set_description("computing metrics")
+        judged = {column: store.judge(bootstrap, gate.min_group_rows) for column, store in stores.items()}
+        method = stores[PROBABILITY].method
     os.replace(unfinished, output / "predictions.parquet")
-    write_json(output / "metrics.json", {**summary, "model": str(path), "split": split, **provenance(config)})
-    return summary
+    summary = domain_summary(judged[PROBABILITY], spec.domains)
+    found = Evaluation(
+        summary=summary,
+        slices={name: _largest(judged[PROBABILITY], name, max_slices) for name in divisions.names},
+        comparison=compare(judged[PROBABILITY], judged[BASELINE], gate.confidence) if baseline is not None else None,
+        method=method,
+    )
+    write_json(output / "metrics.json", _as_json(config, found, scorer, baseline, split))
+    return found
+
+
+def _as_json(
+    config: RunConfig, found: Evaluation, scorer: Scorer, baseline: Scorer | None, split: Split
+) -> dict[str, Any]:
+    gate = config.evaluation
+    content: dict[str, Any] = {**found.summary, "slices": found.slices}
+    if found.comparison is not None and baseline is not None:
+        content["comparison"] = {"baseline": baseline.name, **found.comparison}
+    return {
+        **content,
+        "model": scorer.name,
+        "split": split,
+        "method": {
+            "metrics": found.method,
+            "gauc_groups": config.group_key,
+            "min_group_rows": gate.min_group_rows,
+            "intervals": f"percentile bootstrap over {config.group_key}, Poisson weights" if gate.replicates else None,
+            "replicates": gate.replicates,
+            "confidence": gate.confidence,
+            "seed": gate.bootstrap_seed,
+        },
+        **provenance(config),
+    }
+
+
+def _largest(judgement: Judgement, division: str, most: int) -> dict[str, Any]:
+    """Records of the largest slices, and how many others there are."""
+    slices = judgement[division]
+    order = sorted(slices, key=lambda name: -slices[name].summary["rows"])[:most]
+    # In the order of the names again, in which they are easier to read.
+    records = {name: slices[name].summary for name in slices if name in set(order)}
+    return {"records": records, "slices_left_out": len(slices) - len(records)}
+
+
+def _column(batch: pa.RecordBatch, name: str) -> np.ndarray:
+    column = batch.column(batch.schema.get_field_index(name))
+    if column.null_count:
+        column = column.cast(pa.string()).fill_null("(missing)")
+    return column.to_numpy(zero_copy_only=False)
+
+
+def _check(scores: np.ndarray, rows: int, model: Scorer) -> None:
+    if scores.shape != (rows,):
+        raise InputError(f"{model.name} answered {rows} rows with scores of shape {list(scores.shape)}")
+    wrong = np.flatnonzero(np.isnan(scores))
+    if wrong.size:
+        raise InputError(f"{model.name} answered {wrong.size} of {rows} rows with NaN")

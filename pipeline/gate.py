@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from data.spec import StrictModel
+from data.strict_model import StrictModel
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Distance = Annotated[float, Field(ge=0, allow_inf_nan=False)]

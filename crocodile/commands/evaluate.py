@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from data.errors import InputError
@@ -16,8 +17,16 @@ _EXAMPLES = """examples:
   crocodile evaluate --config configs/demo.yaml --model output/demo/serving_model/crocodile --data output/demo/log
   crocodile evaluate --config configs/demo.yaml --model output/demo/serving_model/crocodile/1700000000 \\
       --data output/demo/log --split validation --output output/validation
+  crocodile evaluate --config configs/demo.yaml --address localhost:8500 --data output/demo/log \\
+      --slice hour --slice cold_user --slice 'tab*cold_item'
+  crocodile evaluate --config configs/demo.yaml --model new/model --baseline old/model --data output/demo/log
 
-Writes metrics.json (overall and per domain) and predictions.parquet (user, item, domain, label, time and probability).
+Writes metrics.json (overall, per domain and per slice, with intervals) and predictions.parquet (user, item, domain,
+label, time and probability). With --baseline both models are judged on the same rows: which domains gained and which
+paid, by a paired bootstrap over users.
+
+A slice is a column of the log, hour, position (of the row among the user's), cold_user or cold_item (not in the
+training rows), or several of these joined by *.
 """
 
 
@@ -25,17 +34,27 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Describes the command."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="score a log with a pushed model and judge it per domain",
-        description="Scores one split of a log with a SavedModel and writes exact overall and per-domain metrics.",
+        help="score a log with a model or a model server and judge it per domain",
+        description="Scores one split of a log and writes exact overall, per-domain and per-slice metrics.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--config", type=Path, required=True, help="the run's config: it describes the log")
-    parser.add_argument("--model", type=Path, required=True, help="a version's folder, or the base path of versions")
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--model", type=Path, help="a SavedModel: a version's folder, or the base path of versions")
+    model.add_argument("--address", metavar="HOST:PORT", help="a running model server")
+    parser.add_argument("--model-name", metavar="NAME", help="name on the server (default: serving.model_name)")
+    parser.add_argument("--baseline", type=Path, help="a SavedModel to compare with on the same rows")
+    parser.add_argument(
+        "--slice", action="append", default=[], metavar="NAME", dest="slices", help="see below; may be repeated"
+    )
     parser.add_argument("--data", type=location, required=True, help="folder of the log's files, or its URI")
     parser.add_argument("--split", choices=SPLITS, default="test", help="which rows (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("output/evaluation"), help="default: %(default)s")
     parser.add_argument("--batch-size", type=_positive, default=4096, help="rows a call (default: %(default)s)")
+    parser.add_argument(
+        "--max-rows-in-memory", type=_positive, default=50_000_000, help="beyond it rows go to disk (%(default)s)"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a config key")
     parser.set_defaults(run=run)
 
@@ -53,19 +72,38 @@ def run(arguments: argparse.Namespace) -> int:
         config = load_config(arguments.config, arguments.set)
         if not DataPath.of(arguments.data).is_dir():
             raise InputError(f"{arguments.data}: no such folder")
-        if not arguments.model.is_dir():
-            raise InputError(f"{arguments.model}: no such folder; expected a SavedModel or a base path of versions")
+        for model in (arguments.model, arguments.baseline):
+            if model is not None and not model.is_dir():
+                raise InputError(f"{model}: no such folder; expected a SavedModel or a base path of versions")
         from pipeline.batch_evaluation import evaluate
+        from pipeline.evaluation_text import evaluation_text
+        from pipeline.scorers import SavedModelScorer, Scorer, ServerScorer
 
-        summary = evaluate(
-            config, arguments.model, arguments.data, arguments.split, arguments.output, arguments.batch_size
-        )
+        with ExitStack() as stack:
+            scorer: Scorer
+            if arguments.address is not None:
+                scorer = ServerScorer(arguments.address, arguments.model_name or config.serving.model_name)
+            else:
+                scorer = SavedModelScorer(arguments.model)
+            stack.callback(scorer.close)
+            baseline = None
+            if arguments.baseline is not None:
+                baseline = SavedModelScorer(arguments.baseline)
+                stack.callback(baseline.close)
+            found = evaluate(
+                config,
+                scorer,
+                arguments.data,
+                arguments.split,
+                arguments.output,
+                baseline=baseline,
+                slices=arguments.slices,
+                batch_size=arguments.batch_size,
+                max_rows_in_memory=arguments.max_rows_in_memory,
+            )
     except (ConfigError, InputError, ServingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    for name, record in [*summary["domains"].items(), ("overall", summary["overall"])]:
-        figures = {metric: record[metric] for metric in ("auc", "gauc", "log_loss")}
-        text = "  ".join(f"{m} {'undefined' if v is None else f'{v:.5f}'}" for m, v in figures.items())
-        print(f"{name:>10}  {record['rows']:>10,} rows  {text}")
+    print(evaluation_text(found))
     print(f"written to {arguments.output}")
     return 0

@@ -1,0 +1,78 @@
+"""A batch evaluation in words and tables for a terminal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from models.metrics.summary import Summary
+from pipeline.batch_evaluation import Evaluation
+
+_METRICS = {"auc": "AUC", "gauc": "gAUC", "log_loss": "log-loss", "calibration": "calibration", "ece": "ECE"}
+
+
+def evaluation_text(found: Evaluation) -> str:
+    """Tables of domains and slices, and what the comparison says.
+
+    Args:
+      found: The evaluation.
+    """
+    console = Console(width=130, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    summary = found.summary
+    console.print(_table("domain", {**summary["domains"], "overall": summary["overall"]}))
+    for name, slices in found.slices.items():
+        console.print(_table(name, slices["records"]))
+        if slices["slices_left_out"]:
+            console.print(f"{slices['slices_left_out']} smaller slices by {escape(name)} are left out")
+    for line in comparison_lines(found.comparison):
+        console.print(escape(line))
+    console.print(f"metrics: {found.method}")
+    return console.export_text()
+
+
+def comparison_lines(comparison: Mapping[str, Any] | None) -> list[str]:
+    """Which domains gained and which paid against the baseline, one sentence each.
+
+    Args:
+      comparison: By division, slice and metric; None without a baseline.
+    """
+    if comparison is None:
+        return []
+    slices = {f"domain {name}": found for name, found in comparison["domains"].items()} | comparison["overall"]
+    lines = []
+    for name, metrics in slices.items():
+        for metric in ("gauc", "auc", "log_loss", "calibration"):
+            found = metrics[metric]
+            if found["interval"] is None:
+                lines.append(f"{name}: {_METRICS[metric]} cannot be compared, it is not defined for both models")
+                continue
+            low, high = found["interval"]
+            lines.append(
+                f"{name}: {_METRICS[metric]} {found['verdict']}, {found['change']:+.5f} "
+                f"[{low:+.5f}, {high:+.5f}], p {found['p_value']:.3f}"
+            )
+    return lines
+
+
+def _table(title: str, records: Mapping[str, Summary]) -> Table:
+    table = Table()
+    table.add_column(escape(title))
+    for name in ("rows", "users", *_METRICS.values()):
+        table.add_column(name, justify="right")
+    for name, record in records.items():
+        cells = [_with_interval(record, metric) for metric in _METRICS]
+        table.add_row(escape(name), f"{record['rows']:,}", f"{record['users']:,}", *cells)
+    return table
+
+
+def _with_interval(record: Summary, metric: str) -> str:
+    value: float | None = record[metric]  # type: ignore[literal-required]
+    if value is None:
+        return "undefined"
+    ends = record.get("intervals", {}).get(metric)
+    return f"{value:.4f}" if ends is None else f"{value:.4f} ({ends[0]:.4f}-{ends[1]:.4f})"
