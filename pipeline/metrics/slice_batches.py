@@ -71,7 +71,7 @@ def _parts(
     batch: Mapping[str, Any], specs: list[slicer.SingleSliceSpec], columns: list[str]
 ) -> Iterator[dict[str, Any]]:
     """Yields the batch's rows, divided by their values of the slices' features."""
-    rows = len(batch[constants.ARROW_RECORD_BATCH_KEY])
+    rows = _rows(batch[constants.LABELS_KEY])
     features = {name: _column(value, rows) for name, value in (batch.get(constants.FEATURES_KEY) or {}).items()}
     dense = {name: column for name, column in features.items() if column is not None}
     codes = np.zeros(rows, np.int64)
@@ -92,6 +92,13 @@ def _parts(
             constants.FEATURES_KEY: _take(dense, part),
             constants.SLICE_KEY_TYPES_KEY: list(slicer.get_slices_for_features_dicts([], present, specs)),
         }
+
+
+def _rows(labels: Any) -> int:
+    """Rows of a batch, whose labels come by model or output where their keys differ."""
+    while isinstance(labels, Mapping):
+        labels = next(iter(labels.values()))
+    return len(labels)
 
 
 def _column(value: Any, rows: int) -> npt.NDArray[Any] | None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tensorflow_model_analysis.proto import config_pb2
 
+from models.metrics.bootstrap import Bootstrap
 from models.metrics.domain_summary import per_domain
 from pipeline.metrics.results import load_metrics, load_validation
 from tests.pipeline.metrics.conftest import eval_config
@@ -131,3 +132,66 @@ def test_metrics_json_has_null_and_no_nan(log, evaluate):
 def test_a_folder_without_metrics_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no overall metrics of the candidate model"):
         load_metrics(str(tmp_path), "tab")
+
+
+def test_bounds_of_one_domain_and_of_log_loss_and_calibration(log, evaluate):
+    limits = {"2": {"min_gauc": 0.99, "max_calibration": 0.5}, "1": {"min_auc": 0.5}}
+    config = eval_config(min_auc=0.5, max_log_loss=0.1, min_calibration=2.0, domains=limits)
+    uri = evaluate(log.extracts(alone(log.scores)), config)
+    validation = load_validation(uri)
+    metrics = load_metrics(uri, "tab")
+    two, overall = metrics["domains"]["2"], metrics["overall"]
+    assert validation.reasons == [
+        f"overall: calibration is {overall['calibration']:.4f}; at least 2.0000 is asked for",
+        f"overall: log_loss is {overall['log_loss']:.4f}; at most 0.1000 is asked for",
+        f"domain 2: calibration is {two['calibration']:.4f}; at most 0.5000 is asked for",
+        f"domain 2: gauc is {two['gauc']:.4f}; at least 0.9900 is asked for",
+    ]
+
+
+def test_log_loss_and_calibration_against_the_blessed_model(log, evaluate):
+    config = eval_config(min_auc=0.5, max_log_loss_rise=0.01, max_calibration_drift=0.05)
+    worse = (log.scores * 0.2).astype(np.float32)
+    uri = evaluate(log.extracts(both(worse, log.scores)), config, has_baseline=True)
+    validation = load_validation(uri)
+    # The order of the rows, and so AUC and gAUC, is the same; domain 6 has no positive row to be calibrated by.
+    assert {(failure.domain, failure.metric) for failure in validation.failures} >= {
+        (None, "log_loss"),
+        (None, "calibration"),
+        ("0", "log_loss"),
+    }
+    assert not {failure.metric for failure in validation.failures} & {"auc", "gauc"}
+    assert ("6", "calibration") not in {(failure.domain, failure.metric) for failure in validation.failures}
+    after = load_metrics(uri, "tab")["overall"]
+    before = load_metrics(uri, "tab", model="baseline")["overall"]
+    rise = after["log_loss"] - before["log_loss"]
+    assert (
+        f"overall: log_loss rose by {rise:.4f}, from the last blessed model's {before['log_loss']:.4f} to "
+        f"{after['log_loss']:.4f}; a rise of at most 0.0100 is allowed"
+    ) in validation.reasons
+    assert any(reason.startswith("overall: calibration drifted from 1 by") for reason in validation.reasons)
+
+
+def test_a_fall_within_noise_is_allowed_where_only_more_than_noise_counts(log, evaluate):
+    # A few swapped scores: a fall, but no more than another draw of users would make of it.
+    rng = np.random.default_rng(1)
+    candidate = (log.scores + 0.03 * rng.normal(size=len(log))).astype(np.float32).clip(0, 1)
+    before = per_domain(log.labels, log.scores, log.users, log.domains)["overall"]["gauc"]
+    after = per_domain(log.labels, candidate, log.users, log.domains)["overall"]["gauc"]
+    assert after < before
+    extracts = log.extracts(both(candidate, log.scores))
+    strict = {"min_auc": 0.5, "max_gauc_drop": 0.0, "replicates": 200}
+    by_value = load_validation(evaluate(extracts, eval_config(**strict), has_baseline=True))
+    assert (None, "gauc") in {(failure.domain, failure.metric) for failure in by_value.failures}
+    uri = evaluate(extracts, eval_config(**strict, beyond_noise=True), has_baseline=True)
+    assert load_validation(uri).blessed
+    # A real fall is refused all the same.
+    worse = log.extracts(both(log.changed(worse_in=[0]), log.scores))
+    refused = load_validation(evaluate(worse, eval_config(**strict, beyond_noise=True), has_baseline=True))
+    assert {failure.domain for failure in refused.failures} == {None, "0"}
+    assert "beyond noise; a fall of at most 0.0000 is allowed" in refused.reasons[0]
+    # The intervals are in the files, the same that the function finds.
+    expected = per_domain(log.labels, candidate, log.users, log.domains, bootstrap=Bootstrap(200))
+    found = load_metrics(uri, "tab")
+    for metric, ends in expected["domains"]["1"]["intervals"].items():
+        assert found["domains"]["1"]["intervals"][metric] == pytest.approx(ends, abs=1e-9)

@@ -2,6 +2,8 @@ import pytest
 from tensorflow_model_analysis.metrics import metric_specs
 from tensorflow_model_analysis.utils import config_util
 
+from pipeline.gate import EvaluationConfig
+from pipeline.metrics.guarded_change import GuardedChange
 from tests.pipeline.metrics.conftest import eval_config
 
 
@@ -55,3 +57,27 @@ def test_model_spec():
     assert (spec.label_key, spec.signature_name, spec.prediction_key) == ("label", "score", "probability")
     assert spec.model_type == "tf_generic"
     assert not config.options.include_default_metrics.value
+
+
+def test_a_stricter_limit_of_one_domain():
+    config = eval_config(min_auc=0.6, max_domain_drop=0.02, domains={4: {"max_auc_drop": 0.001, "min_gauc": 0.5}})
+    config = config_util.update_eval_config_with_defaults(config, has_baseline=True, rubber_stamp=True)
+    found = metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config)
+    mine = {
+        key.name: threshold
+        for key, pairs in found.items()
+        for spec, threshold in pairs
+        if dict(spec.feature_values) == {"tab": "4"} and key.model_name == "candidate"
+    }
+    assert set(mine) == {"auc_change", "gauc"}
+    assert mine["auc_change"].absolute.value == -0.001
+    assert mine["gauc"].lower_bound.value == 0.5
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="max_calibration 0.5 is below min_calibration 0.9"):
+        EvaluationConfig(min_calibration=0.9, max_calibration=0.5)
+    with pytest.raises(ValueError, match="`beyond_noise` looks at intervals"):
+        EvaluationConfig(beyond_noise=True, replicates=0)
+    with pytest.raises(ValueError, match="`metric` should be one of auc, gauc, log_loss, calibration"):
+        GuardedChange("ece", user_key="user")
