@@ -1,0 +1,139 @@
+"""What the instruments look at, taken out of a Keras model: its embedding spaces, and its experts and gates on rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from models.layers.domain_embedding import DomainEmbedding
+from models.layers.domain_table import DomainTable
+from models.layers.multi_embedding import MultiEmbedding
+from models.training.input import LABEL, model_inputs
+from models.zoo.base import MultiDomainModel
+
+_Floats = npt.NDArray[np.floating]
+
+
+class EmbeddingSpace(NamedTuple):
+    """One embedding set of a model.
+
+    Attributes:
+      name: Its layer and number, such as `multi_embedding/set 2`.
+      fields: The embeddings of every id field, [V_f, d] each.
+      domain: The domain that it belongs to; None where all domains share it.
+    """
+
+    name: str
+    fields: list[_Floats]
+    domain: int | None
+
+
+class Captured(NamedTuple):
+    """A model on N rows.
+
+    Attributes:
+      ids: int64 [N, F].
+      domains: int64 [N].
+      labels: int64 [N].
+      experts: [M, N, d]; None for a model without experts.
+      gates: [M, N, d] or [M, N, 1]; None for a model without gates.
+    """
+
+    ids: npt.NDArray[np.int64]
+    domains: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    experts: _Floats | None
+    gates: _Floats | None
+
+
+def embedding_spaces(model: MultiDomainModel) -> list[EmbeddingSpace]:
+    """Every embedding set of a model that holds all id fields; prior embeddings, which hold three, are left out.
+
+    Args:
+      model: A model with weights.
+    """
+    sizes = model.layout.vocabulary_sizes
+    inner = {id(layer.crossed) for layer in model.submodules if isinstance(layer, DomainEmbedding)}
+    spaces: list[EmbeddingSpace] = []
+    for layer in model.submodules:
+        if isinstance(layer, MultiEmbedding) and id(layer) not in inner:
+            fields = _by_field(layer.table.numpy(), layer.vocabulary_sizes)
+            spaces += [
+                EmbeddingSpace(f"{layer.name}/set {p}", [_set(field, p, layer.num_sets) for field in fields], None)
+                for p in range(layer.num_sets)
+            ]
+        elif isinstance(layer, DomainEmbedding):
+            sets = layer.crossed.num_sets
+            fields = _by_field(layer.crossed.table.numpy(), layer.crossed.vocabulary_sizes)
+            for s in range(layer.num_domains):
+                own = [field[s * size : (s + 1) * size] for field, size in zip(fields, sizes, strict=True)]
+                spaces += [
+                    EmbeddingSpace(f"{layer.name}/domain {s}, set {p}", [_set(field, p, sets) for field in own], s)
+                    for p in range(sets)
+                ]
+        elif isinstance(layer, DomainTable):
+            for s, table in enumerate(np.split(layer.table.numpy(), layer.num_domains)):
+                spaces.append(EmbeddingSpace(f"{layer.name}/domain {s}", _by_field(table, layer.vocabulary_sizes), s))
+    return spaces
+
+
+def capture(
+    model: MultiDomainModel, batches: Iterable[Mapping[str, tf.Tensor]], rows: int, domain: int | None = None
+) -> Captured:
+    """Runs a model over rows.
+
+    Args:
+      model: A model with weights.
+      batches: Transformed examples, by column.
+      rows: The most rows taken, the first ones.
+      domain: Treats every row as one of this domain; its own where not given.
+
+    Raises:
+      ValueError: If there is no row.
+    """
+    parts: list[tuple[npt.NDArray, ...]] = []
+    taken = 0
+    has_experts = has_gates = True
+    for batch in batches:
+        if taken >= rows:
+            break
+        kept = {name: column[: rows - taken] for name, column in batch.items()}
+        inputs = model_inputs(kept)
+        own = inputs["domain"].numpy()
+        if domain is not None:
+            inputs["domain"] = tf.fill(tf.shape(inputs["domain"]), tf.constant(domain, inputs["domain"].dtype))
+        result = model.forward(inputs)
+        has_experts, has_gates = result.expert_outputs is not None, result.gate_weights is not None
+        parts.append(
+            (
+                inputs["ids"].numpy(),
+                own,
+                kept[LABEL].numpy(),
+                result.expert_outputs.numpy() if has_experts else np.zeros((0, len(own), 0)),
+                result.gate_weights.numpy() if has_gates else np.zeros((0, len(own), 0)),
+            )
+        )
+        taken += len(own)
+    if not taken:
+        raise ValueError("there are no rows to run the model over")
+    ids, domains, labels, experts, gates = zip(*parts, strict=True)
+    return Captured(
+        np.concatenate(ids),
+        np.concatenate(domains),
+        np.concatenate(labels),
+        np.concatenate(experts, axis=1) if has_experts else None,
+        np.concatenate(gates, axis=1) if has_gates else None,
+    )
+
+
+def _by_field(table: _Floats, sizes: tuple[int, ...]) -> list[_Floats]:
+    return np.split(table, list(accumulate(sizes))[:-1])
+
+
+def _set(field: _Floats, number: int, sets: int) -> _Floats:
+    return field.reshape(len(field), sets, -1)[:, number]

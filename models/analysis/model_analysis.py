@@ -1,0 +1,119 @@
+"""All instruments on one model: what analysis.json holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.analysis.capture import Captured, EmbeddingSpace
+from models.analysis.diversity import diversity_index
+from models.analysis.entanglement import interest_entanglement
+from models.analysis.expert_covariance import correlation, dimension_covariance, expert_covariance, off_diagonal_mean
+from models.analysis.field_correlation import field_correlation
+from models.analysis.gate_choices import gate_choices
+from models.analysis.spectrum import abundance, frequency_groups
+
+FREQUENCY_GROUPS = ("head", "middle", "tail")
+_FIELD_ROWS = 5_000
+
+
+def analyze(
+    spaces: Sequence[EmbeddingSpace],
+    rows: Captured,
+    field_names: Sequence[str],
+    domain_names: Sequence[str],
+    user_field: int,
+    item_field: int,
+    conflicts: npt.NDArray[np.bool_] | None = None,
+) -> dict[str, Any]:
+    """Puts every instrument's finding together, ready for JSON.
+
+    Args:
+      spaces: The model's embedding spaces.
+      rows: The model on some rows.
+      field_names: Names of the F id fields.
+      domain_names: Names of the S domains.
+      user_field: Index of the user's field.
+      item_field: Index of the item's field.
+      conflicts: bool [S, S, N] from SDEM on the same rows; None leaves the diversity index out.
+    """
+    found: dict[str, Any] = {
+        "rows": len(rows.labels),
+        "embeddings": {
+            space.name: {
+                field_names[f]: _embedding(space.fields[f], rows.ids[:, f], rows.domains, domain_names)
+                for f in range(len(field_names))
+            }
+            for space in spaces
+        },
+    }
+    if rows.experts is not None:
+        by_expert = expert_covariance(rows.experts)
+        dimensions = dimension_covariance(rows.experts)
+        found["experts"] = [
+            {
+                **abundance(outputs),
+                "by_domain": {
+                    name: abundance(outputs[rows.domains == s])["information_abundance"]
+                    for s, name in enumerate(domain_names)
+                },
+            }
+            for outputs in rows.experts
+        ]
+        found["covariance"] = {
+            "between_experts": by_expert.tolist(),
+            "off_diagonal_mean": off_diagonal_mean(by_expert),
+            "between_dimensions": dimensions.tolist(),
+            "correlation_between_dimensions": correlation(dimensions).tolist(),
+        }
+        if conflicts is not None:
+            norms = np.linalg.norm(rows.experts, axis=2)
+            found["diversity"] = diversity_index(conflicts, norms)
+    if rows.gates is not None:
+        choices = gate_choices(rows.gates, rows.domains, len(domain_names))
+        found["gates"] = dict(zip(domain_names, choices, strict=True))
+    if spaces:
+        users = np.stack([space.fields[user_field][rows.ids[:, user_field]] for space in spaces])
+        items = np.stack([space.fields[item_field][rows.ids[:, item_field]] for space in spaces])
+        if users.shape == items.shape:
+            found["entanglement"] = {
+                "spaces": [space.name for space in spaces],
+                **interest_entanglement(users, items, rows.labels),
+            }
+        few = slice(0, _FIELD_ROWS)
+        embedded = [
+            np.stack([space.fields[f][rows.ids[few, f]] for f in range(len(field_names))], axis=1) for space in spaces
+        ]
+        found["fields"] = {
+            "names": list(field_names),
+            **field_correlation(rows.ids[few], rows.labels[few], np.concatenate(embedded, axis=2)),
+        }
+    return found
+
+
+def _embedding(
+    table: npt.NDArray[np.floating],
+    ids: npt.NDArray[np.int64],
+    domains: npt.NDArray[np.int64],
+    domain_names: Sequence[str],
+) -> dict[str, Any]:
+    """A field's embeddings: all of them, those of ids that occur in a domain's rows, and those of a frequency group."""
+    groups = frequency_groups(np.bincount(ids, minlength=len(table)))
+    return {
+        **abundance(table),
+        "by_domain": {
+            name: abundance(table[np.unique(ids[domains == s])])["information_abundance"]
+            for s, name in enumerate(domain_names)
+        },
+        "by_frequency": {
+            name: {"ids": int((groups == g).sum()), **_short(table[groups == g])}
+            for g, name in enumerate(FREQUENCY_GROUPS)
+        },
+    }
+
+
+def _short(matrix: npt.NDArray[np.floating]) -> dict[str, float | None]:
+    return {"information_abundance": abundance(matrix)["information_abundance"]}
