@@ -108,26 +108,27 @@ def capture(
         if domain is not None:
             inputs["domain"] = tf.fill(tf.shape(inputs["domain"]), tf.constant(domain, inputs["domain"].dtype))
         result = model.forward(inputs)
-        has_experts, has_gates = result.expert_outputs is not None, result.gate_weights is not None
+        experts, gates = result.expert_outputs, result.gate_weights
+        has_experts, has_gates = experts is not None, gates is not None
         parts.append(
             (
                 inputs["ids"].numpy(),
                 own,
                 kept[LABEL].numpy(),
-                result.expert_outputs.numpy() if has_experts else np.zeros((0, len(own), 0)),
-                result.gate_weights.numpy() if has_gates else np.zeros((0, len(own), 0)),
+                np.zeros((0, len(own), 0)) if experts is None else experts.numpy(),
+                np.zeros((0, len(own), 0)) if gates is None else gates.numpy(),
             )
         )
         taken += len(own)
     if not taken:
         raise ValueError("there are no rows to run the model over")
-    ids, domains, labels, experts, gates = zip(*parts, strict=True)
+    ids, domains, labels, outputs, weights = zip(*parts, strict=True)
     return Captured(
         np.concatenate(ids),
         np.concatenate(domains),
         np.concatenate(labels),
-        np.concatenate(experts, axis=1) if has_experts else None,
-        np.concatenate(gates, axis=1) if has_gates else None,
+        np.concatenate(outputs, axis=1) if has_experts else None,
+        np.concatenate(weights, axis=1) if has_gates else None,
     )
 
 

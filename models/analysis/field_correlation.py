@@ -50,9 +50,9 @@ def field_correlation(
     lower = np.tril_indices(fields, -1)
     rank_correlation = None
     if len(lower[0]) >= 3:
-        ranks = [_ranks(values[lower]) for values in (information, strength)]
-        if all(np.ptp(rank) > 0 for rank in ranks):
-            rank_correlation = float(np.corrcoef(*ranks)[0, 1])
+        by_information, by_strength = _ranks(information[lower]), _ranks(strength[lower])
+        if np.ptp(by_information) > 0 and np.ptp(by_strength) > 0:
+            rank_correlation = float(np.corrcoef(by_information, by_strength)[0, 1])
     return FieldCorrelation(
         information=information.tolist(), strength=strength.tolist(), rank_correlation=rank_correlation
     )

@@ -45,9 +45,8 @@ def singular_values(matrix: _Matrix) -> npt.NDArray[np.float64]:
         raise ValueError(f"`matrix` of shape {list(wide.shape)} holds values that are not finite")
     if wide.size == 0:
         return np.zeros(0)
-    if wide.shape[0] > wide.shape[1]:
-        wide = np.linalg.qr(wide, mode="r")
-    values: npt.NDArray[np.float64] = np.linalg.svd(wide, compute_uv=False)
+    square = np.linalg.qr(wide, mode="r") if wide.shape[0] > wide.shape[1] else wide
+    values: npt.NDArray[np.float64] = np.linalg.svd(np.asarray(square), compute_uv=False)
     return values
 
 
