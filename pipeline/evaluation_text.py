@@ -13,7 +13,7 @@ from rich.table import Table
 from models.metrics.summary import Summary
 from pipeline.batch_evaluation import Evaluation
 
-_METRICS = {"auc": "AUC", "gauc": "gAUC", "log_loss": "log-loss", "calibration": "calibration", "ece": "ECE"}
+METRIC_NAMES = {"auc": "AUC", "gauc": "gAUC", "log_loss": "log-loss", "calibration": "calibration", "ece": "ECE"}
 
 
 def evaluation_text(found: Evaluation) -> str:
@@ -49,11 +49,11 @@ def comparison_lines(comparison: Mapping[str, Any] | None) -> list[str]:
         for metric in ("gauc", "auc", "log_loss", "calibration"):
             found = metrics[metric]
             if found["interval"] is None:
-                lines.append(f"{name}: {_METRICS[metric]} cannot be compared, it is not defined for both models")
+                lines.append(f"{name}: {METRIC_NAMES[metric]} cannot be compared, it is not defined for both models")
                 continue
             low, high = found["interval"]
             lines.append(
-                f"{name}: {_METRICS[metric]} {found['verdict']}, {found['change']:+.5f} "
+                f"{name}: {METRIC_NAMES[metric]} {found['verdict']}, {found['change']:+.5f} "
                 f"[{low:+.5f}, {high:+.5f}], p {found['p_value']:.3f}"
             )
     return lines
@@ -62,10 +62,10 @@ def comparison_lines(comparison: Mapping[str, Any] | None) -> list[str]:
 def _table(title: str, records: Mapping[str, Summary]) -> Table:
     table = Table()
     table.add_column(escape(title))
-    for name in ("rows", "users", *_METRICS.values()):
+    for name in ("rows", "users", *METRIC_NAMES.values()):
         table.add_column(name, justify="right")
     for name, record in records.items():
-        cells = [_with_interval(record, metric) for metric in _METRICS]
+        cells = [_with_interval(record, metric) for metric in METRIC_NAMES]
         table.add_row(escape(name), f"{record['rows']:,}", f"{record['users']:,}", *cells)
     return table
 

@@ -12,6 +12,7 @@ from pipeline.components.domain_statistics import DomainStatisticsGen
 from pipeline.components.domain_validator import DomainValidator
 from pipeline.components.latest_or_none import LatestOrNoneStrategy
 from pipeline.components.log_example_gen import LogExampleGen
+from pipeline.components.report_writer import ReportWriter
 from pipeline.components.schema_from_spec import SchemaFromSpec
 from pipeline.components.serving_check import ServingCheck
 from pipeline.components.transform import Transform
@@ -126,6 +127,13 @@ def create_pipeline(
         ),
     )
     serving_check = ServingCheck(model=trainer.outputs["model"], examples=example_gen.outputs["examples"])
+    report_writer = ReportWriter(
+        evaluation=evaluator.outputs["evaluation"],
+        infra_blessing=serving_check.outputs["blessing"],
+        model_run=trainer.outputs["model_run"],
+        examples=example_gen.outputs["examples"],
+        config=config.model_dump_json(),
+    )
     pusher = tfx.components.Pusher(
         model_blessing=evaluator.outputs["blessing"],
         # It holds the model with its warm-up requests, and that is what is pushed.
@@ -155,6 +163,7 @@ def create_pipeline(
             trainer,
             evaluator,
             serving_check,
+            report_writer,
             pusher,
         ],
         enable_cache=config.pipeline.enable_cache,

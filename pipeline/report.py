@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from models.metrics.summary import Summary
 from models.trainer import TRAINING_RECORD
 from pipeline.components.domain_validator import FINDINGS
 from pipeline.components.log_example_gen import QUARANTINE, ROW_COUNTS
+from pipeline.components.report_writer import REPORT, serving_faults
 from pipeline.domain_comparison import Finding
 from pipeline.metrics.results import load_metrics, load_validation
 from pipeline.provenance import provenance
@@ -58,7 +60,7 @@ class RunReport:
         components = read_results(paths.metadata_path)
         evaluation = components["Evaluator"].uris["evaluation"]
         reasons = list(load_validation(evaluation).reasons)
-        reasons += _serving_fault(components["ServingCheck"].uris["blessing"])
+        reasons += serving_faults(components["ServingCheck"].uris["blessing"])
         pushed = components["Pusher"].properties["pushed_model"]
         version = str(pushed["pushed_version"]) if pushed.get("pushed") == 1 else None
         examples = Path(components["LogExampleGen"].uris["examples"])
@@ -84,7 +86,10 @@ class RunReport:
         return self.components["Trainer"].uris["model_run"]
 
     def write(self, paths: RunPaths) -> None:
-        """Writes metrics.json and run.json; each appears whole or not at all."""
+        """Writes metrics.json, run.json and report.html; each appears whole or not at all."""
+        unfinished = paths.report_path.with_name(f".{REPORT}.unfinished")
+        shutil.copyfile(Path(self.components["ReportWriter"].uris["report"]) / REPORT, unfinished)
+        os.replace(unfinished, paths.report_path)
         facts = provenance(self.config)
         write_json(paths.metrics_path, {**self.metrics, **facts})
         write_json(
@@ -212,6 +217,7 @@ class RunReport:
         quarantine = Path(self.components["LogExampleGen"].uris["examples"]) / QUARANTINE
         if quarantine.exists():
             table.add_row("quarantined rows", str(quarantine))
+        table.add_row("report", str(paths.report_path))
         table.add_row("metrics", str(paths.metrics_path))
         table.add_row("config, versions, times", str(paths.run_path))
         table.add_row("TensorBoard logs", self.tensorboard_dir)
@@ -246,11 +252,6 @@ def _domain_note(findings: Sequence[Finding]) -> str:
         if fields:
             parts.append(f"{check} in {', '.join(fields[:5])}" + (f" and {len(fields) - 5} more" * (len(fields) > 5)))
     return "; ".join(parts) or "no drift or skew in any domain"
-
-
-def _serving_fault(blessing_uri: str) -> list[str]:
-    path = Path(blessing_uri) / "INFRA_NOT_BLESSED"
-    return [f"TensorFlow Serving could not serve it: {path.read_text(encoding='utf-8')}"] if path.exists() else []
 
 
 def _number(value: float | None) -> str:

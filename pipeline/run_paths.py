@@ -46,6 +46,11 @@ class RunPaths:
         return self.root / "metrics.json"
 
     @property
+    def report_path(self) -> Path:
+        """The report to look at: blessing, reasons, metrics, comparison."""
+        return self.root / "report.html"
+
+    @property
     def run_path(self) -> Path:
         """Config, seed, versions and component times of the run."""
         return self.root / "run.json"

@@ -85,6 +85,19 @@ def change(candidate: Judged, baseline: Judged, metric: str) -> Change | None:
     return Change(float(changes[0]), changes[1] if len(changes) > 1 else np.empty(0))
 
 
+def verdict(metric: str, ends: tuple[float, float] | None) -> str | None:
+    """`gained`, `paid`, or `no difference` where the interval holds 0; None without an interval.
+
+    Args:
+      metric: A name of `GUARDED`.
+      ends: Ends of the interval of the change.
+    """
+    if ends is None:
+        return None
+    low, high = ends if GUARDED[metric].higher_is_better else (-ends[1], -ends[0])
+    return "gained" if low > 0 else "paid" if high < 0 else "no difference"
+
+
 def compare_slice(candidate: Judged, baseline: Judged, level: float) -> dict[str, Comparison]:
     """Every metric of `GUARDED` on one slice.
 
@@ -94,20 +107,16 @@ def compare_slice(candidate: Judged, baseline: Judged, level: float) -> dict[str
       level: Level of the intervals.
     """
     found = {}
-    for metric, guarded in GUARDED.items():
+    for metric in GUARDED:
         changed = change(candidate, baseline, metric)
         ends = None if changed is None else interval(changed.replicates, level)
-        verdict = None
-        if ends is not None:
-            better, worse = (ends[0] > 0, ends[1] < 0) if guarded.higher_is_better else (ends[1] < 0, ends[0] > 0)
-            verdict = "gained" if better else "paid" if worse else "no difference"
         found[metric] = Comparison(
             candidate=candidate.summary[metric],  # type: ignore[literal-required]
             baseline=baseline.summary[metric],  # type: ignore[literal-required]
             change=None if changed is None else changed.value,
             interval=ends,
             p_value=None if changed is None else two_sided_p(changed.replicates),
-            verdict=verdict,
+            verdict=verdict(metric, ends),
         )
     return found
 

@@ -15,6 +15,7 @@ import tf_keras as keras
 from tqdm import tqdm
 
 from data.progress import RowProgress
+from models.analysis.abundance_log import log_abundance
 from models.config import TrainingConfig
 from models.metrics.domain_summary import DomainSummary
 from models.metrics.keras_metric import flatten
@@ -199,6 +200,7 @@ def train(
     while int(state.epoch) < config.epochs and not training.is_patience_spent:
         speed = training.run_epoch()
         speeds += [] if speed is None else [speed]
+        log_abundance(model, log_dir, int(state.epoch))
     training.checkpoints.restore_best()
     return TrainingResult(
         best_epoch=-(-int(state.best_step) // training.steps_per_epoch),

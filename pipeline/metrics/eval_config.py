@@ -97,7 +97,7 @@ def build_eval_config(
                 metrics=[
                     *metrics.values(),
                     _metric(summary_metrics.RowStatistics, options),
-                    *(changed for changed in changes.values() if changed.per_slice_thresholds),
+                    *changes.values(),
                 ]
             )
         ],

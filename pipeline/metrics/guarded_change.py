@@ -19,7 +19,7 @@ from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import model_util
 
-from models.metrics.bootstrap import interval
+from models.metrics.bootstrap import interval, two_sided_p
 from models.metrics.comparison import GUARDED, change
 from pipeline.metrics.slice_summary import summary_computations, summary_key
 from pipeline.metrics.summary_options import SummaryOptions
@@ -32,6 +32,9 @@ class GuardedChange(metric_types.Metric):
 
     The value is reported as a diff metric, so a `GenericChangeThreshold` applies to it, and TFX drops that
     threshold when there is no blessed model yet. Without a baseline nothing is computed.
+
+    What is known of the difference whether the slice has a say or not is reported beside it: `<metric>_difference`,
+    its interval's ends `<metric>_difference_low` and `_high`, and `<metric>_difference_p`.
     """
 
     def __init__(
@@ -106,9 +109,9 @@ def _change_computations(
             key = candidate._replace(name=name, is_diff=True)
             of_slice = _Change(
                 key, candidate, candidate.make_baseline_key(baseline.name), metric, min_rows, min_users,
-                options.level if beyond_noise else None,
+                options.level, beyond_noise,
             )  # fmt: skip
-            computations.append(metric_types.DerivedMetricComputation([key], of_slice))
+            computations.append(metric_types.DerivedMetricComputation(of_slice.keys, of_slice))
     return computations
 
 
@@ -123,25 +126,35 @@ class _Change:
         metric: str,
         min_rows: int,
         min_users: int,
-        level: float | None,
+        level: float,
+        beyond_noise: bool,
     ) -> None:
         self._key = key
+        self._others = [key._replace(name=f"{metric}_difference{suffix}") for suffix in ("", "_low", "_high", "_p")]
         self._candidate = candidate
         self._baseline = baseline
         self._metric = metric
         self._min_rows = min_rows
         self._min_users = min_users
         self._level = level
+        self._beyond_noise = beyond_noise
+
+    @property
+    def keys(self) -> list[metric_types.MetricKey]:
+        return [self._key, *self._others]
 
     def __call__(self, metrics: Mapping[metric_types.MetricKey, Any]) -> dict[metric_types.MetricKey, float]:
-        found = change(metrics[self._candidate], metrics[self._baseline], self._metric)
-        summary = metrics[self._candidate].summary
-        small = summary["rows"] < self._min_rows or summary["gauc_users"] < self._min_users
-        if small or found is None:
-            return {self._key: 0.0}
-        if self._level is None:
-            return {self._key: found.value}
-        ends = interval(found.replicates, self._level)
+        candidate, baseline = metrics[self._candidate], metrics[self._baseline]
+        found = change(candidate, baseline, self._metric)
+        ends = None if found is None else interval(found.replicates, self._level)
+        p_value = None if found is None else two_sided_p(found.replicates)
+        values = (None if found is None else found.value, *(ends or (None, None)), p_value)
+        known = {key: float("nan") if value is None else value for key, value in zip(self._others, values, strict=True)}
+        rows, users = candidate.summary["rows"], candidate.summary["gauc_users"]
+        if found is None or rows < self._min_rows or users < self._min_users:
+            return {self._key: 0.0, **known}
+        if not self._beyond_noise:
+            return {self._key: found.value, **known}
         # Without an interval nothing is known to be beyond noise.
         kindest = 0.0 if ends is None else ends[1] if GUARDED[self._metric].higher_is_better else ends[0]
-        return {self._key: kindest}
+        return {self._key: kindest, **known}

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, cast
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
 
-from models.metrics.comparison import GUARDED
+from models.metrics.comparison import GUARDED, Comparison, verdict
 from models.metrics.domain_summary import DomainSummary, in_order
 from models.metrics.slices import slice_name
 from models.metrics.summary import EMPTY, METRICS, Summary
@@ -97,6 +97,45 @@ def load_metrics(
     if overall is None:
         raise FileNotFoundError(f"{evaluation_uri} holds no overall metrics of the {model} model")
     return DomainSummary(overall=overall, domains=in_order(found, domains))
+
+
+def load_comparison(evaluation_uri: str, domain_key: str) -> dict[str, Any] | None:
+    """Reads what changed against the last blessed model, in the form of `models.metrics.comparison.compare`.
+
+    Args:
+      evaluation_uri: Folder that the Evaluator wrote.
+      domain_key: Feature whose values are the domains.
+
+    Returns:
+      By division (`overall`, `domains`), slice and metric; None where there was no blessed model.
+    """
+    found: dict[str, Any] = {"overall": {}, "domains": {}}
+    points = _values_by_slice(evaluation_uri)
+    for sliced in tfma.load_metrics(evaluation_uri):
+        keys = sliced.slice_key.single_slice_keys
+        if keys and [key.column for key in keys] != [domain_key]:
+            continue
+        values = {
+            metric.key.name: _defined(metric.value.double_value.value)
+            for metric in sliced.metric_keys_and_values
+            if metric.key.is_diff
+        }
+        domain = _domain(sliced.slice_key)
+        for metric in GUARDED:
+            name = f"{metric}_difference"
+            if name not in values:
+                return None
+            low, high = values[f"{name}_low"], values[f"{name}_high"]
+            ends = None if low is None or high is None else (low, high)
+            found["domains" if domain else "overall"].setdefault(domain or "overall", {})[metric] = Comparison(
+                candidate=_defined(points.get((domain, metric, tfma.CANDIDATE_KEY))),
+                baseline=_defined(points.get((domain, metric, tfma.BASELINE_KEY))),
+                change=values[name],
+                interval=ends,
+                p_value=values[f"{name}_p"],
+                verdict=verdict(metric, ends),
+            )
+    return found
 
 
 def load_validation(evaluation_uri: str) -> Validation:

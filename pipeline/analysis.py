@@ -1,0 +1,94 @@
+"""The paper's analyses of finished runs: `analysis.json` and, to look at, `analysis.html`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from data.errors import InputError
+from models.analysis.capture import Captured, capture, embedding_spaces
+from models.analysis.diversity import conflict_sets
+from models.analysis.model_analysis import analyze
+from pipeline.analysis_page import analysis_page
+from pipeline.provenance import provenance
+from pipeline.report import write_json
+from pipeline.run_model import RunModel, load_run
+
+
+def analyze_runs(
+    folders: Sequence[Path], output: Path, *, sdem: Path | None = None, rows: int = 20_000, split: str = "validation"
+) -> dict[str, Any]:
+    """Analyses the models of some runs on the same rows, and writes `analysis.json` and `analysis.html`.
+
+    Args:
+      folders: Output folders of finished runs on one log, such as one with CovLoss and one without.
+      output: Folder of the results; each file appears whole or not at all.
+      sdem: Output folder of a run of the model `sdem`, whose domain experts say on which rows domains conflict. One
+        of `folders` is taken where its model is `sdem`; without any the diversity index is left out.
+      rows: The most rows, the first of the split.
+      split: Transformed rows to take.
+
+    Returns:
+      Findings by run.
+
+    Raises:
+      InputError: If a folder holds no finished run, two have one name, or the runs are not of the same rows.
+    """
+    runs = [load_run(folder, split) for folder in folders]
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    reference = load_run(sdem, split) if sdem is not None else next((r for r in runs if _is_sdem(r)), None)
+    if reference is not None and not _is_sdem(reference):
+        raise InputError(f"{sdem}: expected a run of the model sdem, found {reference.config.model.name}")
+    conflicts, labels = None, None
+    if reference is not None:
+        conflicts, labels = _conflicts(reference, rows)
+    found: dict[str, Any] = {}
+    for name, run in tqdm(zip(names, runs, strict=True), desc="analysing", total=len(runs), unit=" runs", disable=None):
+        captured = capture(run.model, run.batches(), rows)
+        labels = captured.labels if labels is None else labels
+        if not np.array_equal(labels, captured.labels):
+            raise InputError(f"{name}: its {split} rows are not those of the other runs; analyse runs on one log")
+        layout = run.model.layout
+        found[name] = {
+            "model": run.config.model.name,
+            "expert_loss": run.config.model.expert_loss.name,
+            "expert_loss_alpha": run.config.model.expert_loss_alpha,
+            "abundance_over_training": run.abundance,
+            **analyze(
+                embedding_spaces(run.model),
+                captured,
+                layout.id_fields,
+                run.config.dataset.domains,
+                layout.user_field,
+                layout.item_field,
+                conflicts,
+            ),
+        }
+    content = {"runs": found, "split": split, **provenance(runs[0].config)}
+    output.mkdir(parents=True, exist_ok=True)
+    write_json(output / "analysis.json", content)
+    analysis_page(found).write(output / "analysis.html")
+    return found
+
+
+def _is_sdem(run: RunModel) -> bool:
+    return run.config.model.name == "sdem"
+
+
+def _conflicts(sdem: RunModel, rows: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """The conflict sets of every domain pair, and the rows' labels: every row through every domain's own expert."""
+    norms: list[npt.NDArray[np.floating]] = []
+    for domain in range(len(sdem.config.dataset.domains)):
+        captured: Captured = capture(sdem.model, sdem.batches(), rows, domain)
+        if captured.experts is None:
+            raise InputError(f"{sdem.name}: the model has no experts")
+        # SDEM's experts are the shared one and the domain's own.
+        norms.append(np.linalg.norm(captured.experts[1], axis=1))
+    return conflict_sets(np.stack(norms)), captured.labels

@@ -1,0 +1,68 @@
+"""ReportWriter: the evaluation, the blessing and its reasons as one HTML file, `report.html`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tfx import v1 as tfx
+from tfx.types.artifact import Artifact
+
+from models.trainer import TRAINING_RECORD
+from pipeline.components.log_example_gen import ROW_COUNTS
+from pipeline.metrics.results import load_comparison, load_metrics, load_validation
+from pipeline.provenance import provenance
+from pipeline.report_page import report_page
+from pipeline.settings import RunConfig
+
+REPORT = "report.html"
+
+
+class HtmlReport(Artifact):
+    """A folder with `report.html`."""
+
+    TYPE_NAME = "HtmlReport"
+
+
+@tfx.dsl.components.component
+def ReportWriter(  # noqa: N802 (a component, named like TFX's own)
+    evaluation: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelEvaluation],
+    infra_blessing: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.InfraBlessing],
+    model_run: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelRun],
+    examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
+    report: tfx.dsl.components.OutputArtifact[HtmlReport],
+    config: tfx.dsl.components.Parameter[str],
+) -> None:
+    """Writes the report.
+
+    Args:
+      evaluation: What the Evaluator found.
+      infra_blessing: Whether the model can be served.
+      model_run: The training's record.
+      examples: Beside them lies where every row of the log went.
+      report: Where `report.html` is written.
+      config: The `RunConfig` as JSON.
+    """
+    run = RunConfig.model_validate_json(config)
+    domain = run.dataset.roles.domain
+    page = report_page(
+        name=run.name,
+        metrics=load_metrics(evaluation.uri, domain, run.dataset.domains),
+        reasons=[*load_validation(evaluation.uri).reasons, *serving_faults(infra_blessing.uri)],
+        comparison=load_comparison(evaluation.uri, domain),
+        row_counts=json.loads((Path(examples.uri) / ROW_COUNTS).read_text(encoding="utf-8")),
+        training=json.loads((Path(model_run.uri) / TRAINING_RECORD).read_text(encoding="utf-8")),
+        facts=provenance(run),
+    )
+    Path(report.uri).mkdir(parents=True, exist_ok=True)
+    page.write(Path(report.uri) / REPORT)
+
+
+def serving_faults(blessing_uri: str) -> list[str]:
+    """Why a model could not be served, in words; empty when it can be.
+
+    Args:
+      blessing_uri: Folder of the InfraBlessing.
+    """
+    path = Path(blessing_uri) / "INFRA_NOT_BLESSED"
+    return [f"TensorFlow Serving could not serve it: {path.read_text(encoding='utf-8')}"] if path.exists() else []

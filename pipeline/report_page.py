@@ -1,0 +1,147 @@
+"""`report.html`: is it safe to ship, who gained, who paid; then everything behind the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from models.metrics.comparison import GUARDED
+from models.metrics.summary import METRICS, Summary
+from pipeline.evaluation_text import METRIC_NAMES, comparison_lines
+from pipeline.html_page import HtmlPage
+
+
+def report_page(
+    *,
+    name: str,
+    metrics: Mapping[str, Any],
+    reasons: Sequence[str],
+    comparison: Mapping[str, Any] | None,
+    row_counts: Mapping[str, Any],
+    training: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> HtmlPage:
+    """The report of a run.
+
+    Args:
+      name: Name of the run.
+      metrics: Records of all test rows and of each domain (`DomainSummary`).
+      reasons: Why the model may not ship, in words; empty when it may.
+      comparison: What changed against the last blessed model; None where there was none.
+      row_counts: Where every row of the log went.
+      training: The trainer's record.
+      facts: Config, seed, commit and versions.
+    """
+    page = HtmlPage(f"{name}: may this model ship?")
+    if reasons:
+        page.verdict("Not blessed. It is not safe to ship:", good=False)
+        for reason in reasons:
+            page.text(reason)
+    else:
+        page.verdict("Blessed. Every threshold was met, and the exported model was loaded and answered.", good=True)
+    for sentence in _in_words(comparison):
+        page.text(sentence)
+    page.text(
+        f"model {facts['config']['model']['name']}, commit {facts['git_commit']}, seed {facts['seed']}", soft=True
+    )
+
+    records: dict[str, Summary] = {**metrics["domains"], "overall": metrics["overall"]}
+    page.heading("Test rows by domain")
+    page.table(
+        ["domain", "rows", "users", "positives", *METRIC_NAMES.values()],
+        [
+            [name, one["rows"], one["users"], one["positives"], *(_cell(one, metric) for metric in METRICS)]
+            for name, one in records.items()
+        ],
+    )
+    for metric in METRICS:
+        page.plot(f"{METRIC_NAMES[metric]} by domain", [_bars(records, metric)], {"yaxis": {"rangemode": "normal"}})
+    if comparison is not None:
+        _compared(page, comparison)
+    page.heading("Where every row of the log went")
+    page.table(["what", "rows"], list(_counts(row_counts)))
+    page.heading("Training")
+    page.table(["", ""], [[key, value] for key, value in training.items() if not isinstance(value, Mapping)])
+    page.details("config", json.dumps(facts["config"], indent=2))
+    page.details("versions", json.dumps({k: v for k, v in facts.items() if k != "config"}, indent=2))
+    return page
+
+
+def _in_words(comparison: Mapping[str, Any] | None) -> list[str]:
+    if comparison is None:
+        return ["There was no blessed model to compare with."]
+    by_verdict: dict[str, list[str]] = {"gained": [], "paid": [], "no difference": []}
+    for domain, metrics in comparison["domains"].items():
+        verdict = metrics["gauc"]["verdict"] or metrics["auc"]["verdict"]
+        if verdict is not None:
+            by_verdict[verdict].append(domain)
+    words = {
+        "gained": "Gained against the last blessed model",
+        "paid": "Paid",
+        "no difference": "No difference beyond noise",
+    }
+    return [f"{words[verdict]}: {', '.join(domains) or 'no domain'}." for verdict, domains in by_verdict.items()]
+
+
+def _compared(page: HtmlPage, comparison: Mapping[str, Any]) -> None:
+    page.heading("Against the last blessed model")
+    rows, slices = [], {**comparison["domains"], **comparison["overall"]}
+    for name, metrics in slices.items():
+        for metric, one in metrics.items():
+            low, high = one["interval"] or (None, None)
+            rows.append([name, METRIC_NAMES[metric], one["candidate"], one["baseline"], one["change"], low, high,
+                         one["p_value"], one["verdict"]])  # fmt: skip
+    page.table(["domain", "metric", "new", "blessed", "change", "from", "to", "p-value", "verdict"], rows)
+    for metric in GUARDED:
+        found = {name: metrics[metric] for name, metrics in slices.items() if metrics[metric]["change"] is not None}
+        if found:
+            trace = {
+                "type": "scatter",
+                "mode": "markers",
+                "x": list(found),
+                "y": [one["change"] for one in found.values()],
+                "error_y": _errors([(one["change"], one["interval"]) for one in found.values()]),
+            }
+            page.plot(f"Change of {METRIC_NAMES[metric]}, with its interval", [trace], {"xaxis": {"type": "category"}})
+    page.details("in words", "\n".join(comparison_lines(comparison)))
+
+
+def _bars(records: Mapping[str, Summary], metric: str) -> dict[str, Any]:
+    values = {name: one[metric] for name, one in records.items() if one[metric] is not None}  # type: ignore[literal-required]
+    ends = [(value, records[name].get("intervals", {}).get(metric)) for name, value in values.items()]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "marker": {"size": 10},
+        "x": [f"domain {name}" if name != "overall" else name for name in values],
+        "y": list(values.values()),
+        "error_y": _errors(ends),
+    }
+
+
+def _errors(values: Sequence[tuple[float, tuple[float, float] | None]]) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [0.0 if ends is None else ends[1] - value for value, ends in values],
+        "arrayminus": [0.0 if ends is None else value - ends[0] for value, ends in values],
+    }
+
+
+def _cell(record: Summary, metric: str) -> Any:
+    value = record[metric]  # type: ignore[literal-required]
+    if value is None:
+        return ("undefined", "")
+    ends = record.get("intervals", {}).get(metric)
+    return (f"{value:.4f}" if ends is None else f"{value:.4f} ({ends[0]:.4f}-{ends[1]:.4f})", value)
+
+
+def _counts(counts: Mapping[str, Any], prefix: str = "") -> list[list[Any]]:
+    rows: list[list[Any]] = []
+    for key, value in counts.items():
+        if isinstance(value, Mapping):
+            rows += _counts(value, f"{prefix}{key}: ")
+        else:
+            rows.append([f"{prefix}{key}", value])
+    return rows
