@@ -33,6 +33,7 @@ serve: setup ## Serve the model that `make run` pushed
 	$(RUN)/crocodile serve --model-base-path $(OUTPUT)/serving_model/crocodile --port $(PORT)
 
 test: lint ## Check style and types, then run all tests
+	@tools/prepare_browser.sh
 	$(RUN)/pytest --numprocesses=$(WORKERS) --dist=loadgroup
 
 lint: setup ## Check style, types and that requirements.txt is the lock file's

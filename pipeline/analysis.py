@@ -15,8 +15,8 @@ from models.analysis.capture import Captured, capture, embedding_spaces
 from models.analysis.diversity import conflict_sets
 from models.analysis.model_analysis import analyze
 from pipeline.analysis_page import analysis_page
+from pipeline.json_file import write_json
 from pipeline.provenance import provenance
-from pipeline.report import write_json
 from pipeline.run_model import RunModel, load_run
 
 

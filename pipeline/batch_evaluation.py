@@ -25,10 +25,9 @@ from models.metrics.comparison import compare
 from models.metrics.domain_summary import DOMAINS, DomainSummary, domain_summary
 from models.metrics.judgement import Judgement
 from models.metrics.row_store import MAX_ROWS_IN_MEMORY, RowStore
-
+from pipeline.json_file import write_json
 from pipeline.provenance import provenance
 from pipeline.read_ahead import read_ahead
-from pipeline.report import write_json
 from pipeline.row_slices import RowSlices
 from pipeline.scorers import Scorer
 from pipeline.settings import RunConfig

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,8 +11,7 @@ from rich.table import Table
 
 from models.metrics.summary import Summary
 from pipeline.batch_evaluation import Evaluation
-
-METRIC_NAMES = {"auc": "AUC", "gauc": "gAUC", "log_loss": "log-loss", "calibration": "calibration", "ece": "ECE"}
+from pipeline.comparison_text import METRIC_NAMES, comparison_lines
 
 
 def evaluation_text(found: Evaluation) -> str:
@@ -33,30 +31,6 @@ def evaluation_text(found: Evaluation) -> str:
         console.print(escape(line))
     console.print(f"metrics: {found.method}")
     return console.export_text()
-
-
-def comparison_lines(comparison: Mapping[str, Any] | None) -> list[str]:
-    """Which domains gained and which paid against the baseline, one sentence each.
-
-    Args:
-      comparison: By division, slice and metric; None without a baseline.
-    """
-    if comparison is None:
-        return []
-    slices = {f"domain {name}": found for name, found in comparison["domains"].items()} | comparison["overall"]
-    lines = []
-    for name, metrics in slices.items():
-        for metric in ("gauc", "auc", "log_loss", "calibration"):
-            found = metrics[metric]
-            if found["interval"] is None:
-                lines.append(f"{name}: {METRIC_NAMES[metric]} cannot be compared, it is not defined for both models")
-                continue
-            low, high = found["interval"]
-            lines.append(
-                f"{name}: {METRIC_NAMES[metric]} {found['verdict']}, {found['change']:+.5f} "
-                f"[{low:+.5f}, {high:+.5f}], p {found['p_value']:.3f}"
-            )
-    return lines
 
 
 def _table(title: str, records: Mapping[str, Summary]) -> Table:

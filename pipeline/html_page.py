@@ -27,7 +27,8 @@ th,td{padding:.35rem .6rem;border-bottom:1px solid var(--line);
 text-align:right;white-space:nowrap}th:first-child,td:first-child{text-align:left}th{background:var(--panel);cursor:pointer;
 user-select:none}tr:last-child td{border-bottom:0}.plot{width:100%;height:24rem}button{font:inherit;font-size:.8rem;
 color:var(--accent);background:none;border:1px solid var(--line);border-radius:.3rem;padding:.15rem .6rem;
-cursor:pointer;margin:.3rem 0}pre{overflow-x:auto;background:var(--panel);padding:.8rem;border-radius:.3rem;font-size:.8rem}
+cursor:pointer;margin:.3rem 0}
+pre{overflow-x:auto;background:var(--panel);padding:.8rem;border-radius:.3rem;font-size:.8rem}
 details{margin:.4rem 0}summary{cursor:pointer}
 """
 

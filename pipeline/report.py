@@ -22,6 +22,7 @@ from pipeline.components.domain_validator import FINDINGS
 from pipeline.components.log_example_gen import QUARANTINE, ROW_COUNTS
 from pipeline.components.report_writer import REPORT, serving_faults
 from pipeline.domain_comparison import Finding
+from pipeline.json_file import write_json
 from pipeline.metrics.results import load_metrics, load_validation
 from pipeline.provenance import provenance
 from pipeline.run_paths import RunPaths
@@ -256,11 +257,3 @@ def _domain_note(findings: Sequence[Finding]) -> str:
 
 def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes JSON beside the file, then renames it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)

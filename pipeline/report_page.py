@@ -8,7 +8,7 @@ from typing import Any
 
 from models.metrics.comparison import GUARDED
 from models.metrics.summary import METRICS, Summary
-from pipeline.evaluation_text import METRIC_NAMES, comparison_lines
+from pipeline.comparison_text import METRIC_NAMES, comparison_lines
 from pipeline.html_page import HtmlPage
 
 

@@ -15,7 +15,8 @@ from models.metrics.bootstrap import Bootstrap
 from models.metrics.domain_summary import per_domain
 from models.metrics.keras_metric import DomainMetrics
 from pipeline.batch_evaluation import evaluate
-from pipeline.evaluation_text import comparison_lines, evaluation_text
+from pipeline.comparison_text import comparison_lines
+from pipeline.evaluation_text import evaluation_text
 from pipeline.scorers import SavedModelScorer, ServerScorer
 from pipeline.settings import RunConfig
 from serving.embedded import embedded_server
