@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.analysis.capture import Captured, EmbeddingSpace
+from models.analysis.captured import Captured, EmbeddingSpace
 from models.analysis.diversity import diversity_index
 from models.analysis.entanglement import interest_entanglement
 from models.analysis.expert_covariance import correlation, dimension_covariance, expert_covariance, off_diagonal_mean

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.analysis.capture import Captured, EmbeddingSpace
+from models.analysis.captured import Captured, EmbeddingSpace
 from models.analysis.diversity import conflict_sets
 from models.analysis.model_analysis import analyze
 from models.metrics.bootstrap import Bootstrap
@@ -101,7 +101,8 @@ def test_every_plot_is_drawn_without_a_word_in_the_console(name, scheme, request
     assert len(plots) == page.render().count("<div class=plot")
     assert len(plots) >= 8
     # Plotly puts its drawing into the element when it is done.
-    assert document.count('class="svg-container"') == len(plots)
+    assert document.count('<div class="plot-container plotly"') == len(plots)
+    assert document.count('svg-container" style') == len(plots)
 
 
 def test_the_first_screen_says_whether_and_why(report):
