@@ -19,13 +19,14 @@ _STYLE = """
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
 main{max-width:68rem;margin:0 auto;padding:1rem}
 h1{font-size:1.6rem;margin:.4rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem}
-body{overflow-x:hidden}p{margin:.4rem 0}.soft{color:var(--soft)}.verdict{border-left:.4rem solid var(--soft);background:var(--panel);
-padding:.6rem 1rem;border-radius:.3rem;font-size:1.1rem}.verdict.good{border-color:var(--good)}
+body{overflow-x:hidden}p{margin:.4rem 0}.soft{color:var(--soft)}.verdict{border-left:.4rem solid var(--soft);
+background:var(--panel);padding:.6rem 1rem;border-radius:.3rem;font-size:1.1rem}.verdict.good{border-color:var(--good)}
 .verdict.bad{border-color:var(--bad)}.scroll{overflow-x:auto;border:1px solid var(--line);border-radius:.3rem}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{padding:.35rem .6rem;border-bottom:1px solid var(--line);
 text-align:right;white-space:nowrap}th:first-child,td:first-child{text-align:left}th{background:var(--panel);cursor:pointer;
-user-select:none}tr:last-child td{border-bottom:0}.plot{width:100%;max-width:100%;height:24rem}button{font:inherit;font-size:.8rem;
+user-select:none}tr:last-child td{border-bottom:0}.plot{width:100%;max-width:100%;height:24rem}
+button{font:inherit;font-size:.8rem;
 color:var(--accent);background:none;border:1px solid var(--line);border-radius:.3rem;padding:.15rem .6rem;
 cursor:pointer;margin:.3rem 0}
 pre{overflow-x:auto;background:var(--panel);padding:.8rem;border-radius:.3rem;font-size:.8rem}

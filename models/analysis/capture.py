@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
@@ -28,11 +30,18 @@ def embedding_spaces(model: MultiDomainModel) -> list[EmbeddingSpace]:
     sizes = model.layout.vocabulary_sizes
     inner = {id(layer.crossed) for layer in model.submodules if isinstance(layer, DomainEmbedding)}
     spaces: list[EmbeddingSpace] = []
+    names: Counter[str] = Counter()
     for layer in model.submodules:
-        if isinstance(layer, MultiEmbedding) and id(layer) not in inner:
+        if not isinstance(layer, MultiEmbedding | DomainEmbedding | DomainTable) or id(layer) in inner:
+            continue
+        # Keras numbers layers by how many the process has made; here they are numbered within the model.
+        kind = re.sub(r"_\d+$", "", layer.name)
+        names[kind] += 1
+        name = kind if names[kind] == 1 else f"{kind} {names[kind]}"
+        if isinstance(layer, MultiEmbedding):
             fields = _by_field(layer.table.numpy(), layer.vocabulary_sizes)
             spaces += [
-                EmbeddingSpace(f"{layer.name}/set {p}", [_set(field, p, layer.num_sets) for field in fields], None)
+                EmbeddingSpace(f"{name}/set {p}", [_set(field, p, layer.num_sets) for field in fields], None)
                 for p in range(layer.num_sets)
             ]
         elif isinstance(layer, DomainEmbedding):
@@ -41,12 +50,12 @@ def embedding_spaces(model: MultiDomainModel) -> list[EmbeddingSpace]:
             for s in range(layer.num_domains):
                 own = [field[s * size : (s + 1) * size] for field, size in zip(fields, sizes, strict=True)]
                 spaces += [
-                    EmbeddingSpace(f"{layer.name}/domain {s}, set {p}", [_set(field, p, sets) for field in own], s)
+                    EmbeddingSpace(f"{name}/domain {s}, set {p}", [_set(field, p, sets) for field in own], s)
                     for p in range(sets)
                 ]
-        elif isinstance(layer, DomainTable):
+        else:
             for s, table in enumerate(np.split(layer.table.numpy(), layer.num_domains)):
-                spaces.append(EmbeddingSpace(f"{layer.name}/domain {s}", _by_field(table, layer.vocabulary_sizes), s))
+                spaces.append(EmbeddingSpace(f"{name}/domain {s}", _by_field(table, layer.vocabulary_sizes), s))
     return spaces
 
 

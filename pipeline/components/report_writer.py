@@ -1,7 +1,5 @@
 """ReportWriter: the evaluation, the blessing and its reasons as one HTML file, `report.html`."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
