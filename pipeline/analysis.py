@@ -11,7 +11,8 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from data.errors import InputError
-from models.analysis.capture import Captured, capture, embedding_spaces
+from models.analysis.capture import capture, embedding_spaces
+from models.analysis.captured import Captured
 from models.analysis.diversity import conflict_sets
 from models.analysis.model_analysis import analyze
 from pipeline.analysis_page import analysis_page
