@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from data.errors import InputError
 from data.example_encoding import encode_examples
 from data.ingest import split_batches
+from data.progress import RowProgress
 from data.readers import open_reader
 from data.split_spec import Split
 from models.export import PROBABILITY
@@ -94,28 +94,28 @@ def evaluate(
     reader = open_reader(spec, data_dir)
     divisions = RowSlices(slices, spec, reader.schema().names)
     if divisions.needs_training_rows:
-        training = (batch for part, batch in split_batches(reader, spec) if part == "train")
-        divisions.learn(tqdm(training, desc="users and items of the training rows", unit=" batches", disable=None))
+        with RowProgress("users and items of the training rows", reader.num_rows_hint()) as reading:
+            parts = split_batches(reader, spec, progress=reading)
+            divisions.learn(batch for part, batch in parts if part == "train")
     bootstrap = Bootstrap(gate.replicates, gate.confidence, gate.bootstrap_seed)
     scorers = {PROBABILITY: scorer} | ({BASELINE: baseline} if baseline is not None else {})
 
     def encoded() -> Iterator[tuple[pa.RecordBatch, list[bytes]]]:
-        for part, batch in split_batches(reader, spec):
+        for part, batch in split_batches(reader, spec, progress=progress):
             if part == split:
                 for start in range(0, batch.num_rows, _ROWS_A_READ):
                     rows = batch.slice(start, _ROWS_A_READ)
-                    yield rows, encode_examples(rows)
+                    yield rows, [example for part in encode_examples(rows) for example in part.to_pylist()]
 
+    progress = RowProgress(f"scoring {split}", reader.num_rows_hint())
     output.mkdir(parents=True, exist_ok=True)
     unfinished = output / ".predictions.parquet.unfinished"
     with ExitStack() as stack:
+        stack.enter_context(progress)
         names = [DOMAINS, *divisions.names]
         stores = {
             column: stack.enter_context(RowStore(names, max_rows_in_memory, output)) for column in scorers
         }  # fmt: skip
-        progress = stack.enter_context(
-            tqdm(desc=f"scoring {split}", unit=" rows", unit_scale=True, disable=None)
-        )  # fmt: skip
         writer: pq.ParquetWriter | None = None
         with closing(read_ahead(encoded())) as batches:
             for batch, examples in batches:
@@ -131,11 +131,9 @@ def evaluate(
                 if writer is None:
                     writer = stack.enter_context(pq.ParquetWriter(unfinished, table.schema))
                 writer.write_table(table)
-                progress.update(batch.num_rows)
         if writer is None:
             raise InputError(f"{data_dir}: the {split} split of the config has no rows in this log")
         writer.close()
-        progress.set_description("computing metrics")
         judged = {column: store.judge(bootstrap, gate.min_group_rows) for column, store in stores.items()}
         method = stores[PROBABILITY].method
     os.replace(unfinished, output / "predictions.parquet")
