@@ -96,13 +96,13 @@ def measure_evaluator(args: argparse.Namespace) -> dict[str, Any]:
     """TFX's Evaluator with this project's metrics against the same component with TFMA's AUC, sliced by domain."""
     import pyarrow as pa
     import tensorflow as tf
+    from pipeline.example_encoding import ExampleEncoder
     from tensorflow_metadata.proto.v0 import schema_pb2
     from tensorflow_model_analysis.proto import config_pb2
     from tfx.components.evaluator.executor import Executor
     from tfx.types import standard_artifacts
     from tfx.utils import io_utils, json_utils, proto_utils
 
-    from pipeline.example_encoding import ExampleEncoder
     from pipeline.gate import EvaluationConfig
     from pipeline.metrics.eval_config import build_eval_config
 
@@ -178,11 +178,12 @@ def measure_evaluator(args: argparse.Namespace) -> dict[str, Any]:
 
 def measure_evaluate(args: argparse.Namespace) -> dict[str, Any]:
     """`crocodile evaluate` from raw log to metrics against the model alone, on examples that lie in memory."""
+    from pipeline.example_encoding import ExampleEncoder
+
     from data.ingest import split_batches
     from data.readers import open_reader
     from pipeline.batch_evaluation import evaluate
     from pipeline.config_file import load_config
-    from pipeline.example_encoding import ExampleEncoder
     from pipeline.scorers import SavedModelScorer
 
     config = load_config(args.config, [])

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from models.metrics.score_ranks import score_ranks
 
 from models.metrics.group_codes import group_codes
 from models.metrics.pair_counts import count_pairs
 from models.metrics.row_checks import check_rows
-from models.metrics.score_ranks import score_ranks
 
 
 class Difference(NamedTuple):

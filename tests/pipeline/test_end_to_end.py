@@ -32,6 +32,7 @@ COMPONENTS = {
     "Trainer",
     "Evaluator",
     "ServingCheck",
+    "ReportWriter",
     "Pusher",
 }
 
