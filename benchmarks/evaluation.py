@@ -96,13 +96,13 @@ def measure_evaluator(args: argparse.Namespace) -> dict[str, Any]:
     """TFX's Evaluator with this project's metrics against the same component with TFMA's AUC, sliced by domain."""
     import pyarrow as pa
     import tensorflow as tf
-    from pipeline.example_encoding import ExampleEncoder
     from tensorflow_metadata.proto.v0 import schema_pb2
     from tensorflow_model_analysis.proto import config_pb2
     from tfx.components.evaluator.executor import Executor
     from tfx.types import standard_artifacts
     from tfx.utils import io_utils, json_utils, proto_utils
 
+    from data.example_encoding import encode_examples
     from pipeline.gate import EvaluationConfig
     from pipeline.metrics.eval_config import build_eval_config
 
@@ -113,8 +113,9 @@ def measure_evaluator(args: argparse.Namespace) -> dict[str, Any]:
     columns = {"label": labels.astype(np.int64), "score": scores, "user": users, "domain": domains}
     batch = pa.RecordBatch.from_arrays([pa.array(column) for column in columns.values()], names=list(columns))
     with tf.io.TFRecordWriter(str(split / "data-00000-of-00001.gz"), "GZIP") as writer:
-        for example in ExampleEncoder().encode(batch):
-            writer.write(example)
+        for part in encode_examples(batch):
+            for example in part.to_pylist():
+                writer.write(example)
     schema = schema_pb2.Schema()
     for name in ("label", "user", "domain"):
         feature = schema.feature.add(name=name, type=schema_pb2.INT)
@@ -178,8 +179,7 @@ def measure_evaluator(args: argparse.Namespace) -> dict[str, Any]:
 
 def measure_evaluate(args: argparse.Namespace) -> dict[str, Any]:
     """`crocodile evaluate` from raw log to metrics against the model alone, on examples that lie in memory."""
-    from pipeline.example_encoding import ExampleEncoder
-
+    from data.example_encoding import encode_examples
     from data.ingest import split_batches
     from data.readers import open_reader
     from pipeline.batch_evaluation import evaluate
@@ -187,11 +187,11 @@ def measure_evaluate(args: argparse.Namespace) -> dict[str, Any]:
     from pipeline.scorers import SavedModelScorer
 
     config = load_config(args.config, [])
-    spec, encoder = config.dataset, ExampleEncoder()
+    spec = config.dataset
     examples: list[bytes] = []
     for split, batch in split_batches(open_reader(spec, args.data), spec):
         if split == args.split:
-            examples += encoder.encode(batch)
+            examples += [example for part in encode_examples(batch) for example in part.to_pylist()]
     with closing(SavedModelScorer(args.model)) as scorer, tempfile.TemporaryDirectory() as output:
         scorer.score(examples[:4096], 4096)
         alone = best(args.repeats, lambda: scorer.score(examples, 4096))

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from models.metrics.score_ranks import score_ranks
 
-from models.metrics.group_codes import group_codes
-from models.metrics.pair_counts import count_pairs
-from models.metrics.row_checks import check_rows
+from models.metrics.auc import group_counts
 
 
 class Difference(NamedTuple):
@@ -34,9 +31,7 @@ class UserAucs:
         """
         aucs = []
         for one in scores:
-            label_column, score_column = check_rows(labels, one)
-            codes, keys = group_codes(users, label_column.size)
-            counts = count_pairs(label_column, score_ranks(score_column), codes, len(keys))
+            counts = group_counts(labels, one, users)
             aucs.append(counts.auc()[counts.defined])
         self.values = np.mean(aucs, axis=0)
         self.rows = counts.rows[counts.defined]
