@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from tfx import v1 as tfx
-from tfx.types.artifact import Artifact
 
 from models.trainer import TRAINING_RECORD
 from pipeline.components.log_example_gen import ROW_COUNTS
@@ -16,19 +15,14 @@ from pipeline.settings import RunConfig
 REPORT = "report.html"
 
 
-class HtmlReport(Artifact):
-    """A folder with `report.html`."""
-
-    TYPE_NAME = "HtmlReport"
-
-
 @tfx.dsl.components.component
 def ReportWriter(  # noqa: N802 (a component, named like TFX's own)
     evaluation: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelEvaluation],
     infra_blessing: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.InfraBlessing],
     model_run: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelRun],
     examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
-    report: tfx.dsl.components.OutputArtifact[HtmlReport],
+    # Kubeflow takes TFX's own types of artifacts only.
+    report: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.ModelEvaluation],
     config: tfx.dsl.components.Parameter[str],
 ) -> None:
     """Writes the report.

@@ -210,7 +210,7 @@ def test_a_training_is_named_by_all_that_decides_it() -> None:
 
 
 def test_undefined_metrics_are_left_out_of_tensorboard_and_stopping_falls_back_on_the_loss() -> None:
-    undefined = {"auc": None, "gauc": None, "log_loss": 0.5}
+    undefined = {"auc": None, "gauc": None, "log_loss": 0.5, "calibration": None, "ece": None}
     assert stopping_score({"overall": {**undefined, "auc": 0.7}, "domains": {}}, "auc") == 0.7
     summary = {"overall": undefined, "domains": {"a": undefined}}
     assert flatten(summary) == {"log_loss/overall": 0.5, "log_loss/domain_a": 0.5}

@@ -185,6 +185,7 @@ def test_a_fall_within_noise_is_allowed_where_only_more_than_noise_counts(log, e
     assert (None, "gauc") in {(failure.domain, failure.metric) for failure in by_value.failures}
     uri = evaluate(extracts, eval_config(**strict, beyond_noise=True), has_baseline=True)
     assert load_validation(uri).blessed
+    found = load_metrics(uri, "tab")
     # A real fall is refused all the same.
     worse = log.extracts(both(log.changed(worse_in=[0]), log.scores))
     refused = load_validation(evaluate(worse, eval_config(**strict, beyond_noise=True), has_baseline=True))
@@ -192,6 +193,5 @@ def test_a_fall_within_noise_is_allowed_where_only_more_than_noise_counts(log, e
     assert "beyond noise; a fall of at most 0.0000 is allowed" in refused.reasons[0]
     # The intervals are in the files, the same that the function finds.
     expected = per_domain(log.labels, candidate, log.users, log.domains, bootstrap=Bootstrap(200))
-    found = load_metrics(uri, "tab")
     for metric, ends in expected["domains"]["1"]["intervals"].items():
         assert found["domains"]["1"]["intervals"][metric] == pytest.approx(ends, abs=1e-9)
