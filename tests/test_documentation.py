@@ -1,5 +1,6 @@
 """What the README and the docs tell people to do is done here."""
 
+import functools
 import re
 import runpy
 import shlex
@@ -29,6 +30,12 @@ def commands(page: Path) -> list[list[str]]:
     return [shlex.split(line, comments=True) for block in blocks(page, "bash") for line in block.splitlines() if line]
 
 
+@functools.cache
+def help_of(*command: str) -> str:
+    """What a command's `--help` shows; many pages name one command."""
+    return crocodile(*command, "--help").stdout
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
@@ -43,7 +50,7 @@ def test_commands_and_their_options_exist(page: Path) -> None:
             assert re.search(rf"^{command[1]}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE), command
         elif command[0] == "crocodile":
             words = command[1 : 3 if command[1] == "data" else 2]
-            shown = crocodile(*words, "--help").stdout
+            shown = help_of(*words)
             for option in (word.partition("=")[0] for word in command[2:] if word.startswith("--")):
                 assert option in shown, f"{page.name}: {command[1]} has no {option}"
 
@@ -77,7 +84,7 @@ COMMANDS = ["run", "evaluate", "serve", "score", "data generate", "data check", 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_examples(command: str) -> None:
-    shown = crocodile(*command.split(), "--help").stdout
+    shown = help_of(*command.split())
     assert "examples:" in shown
     assert f"crocodile {command}" in shown
 

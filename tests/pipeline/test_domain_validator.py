@@ -131,7 +131,7 @@ def test_training_and_test_rows_that_differ_are_skewed(drifted: Path, log: Path,
 
 
 def test_a_view_is_the_domains_rows_in_order(first: tuple[Path, dict[str, Any]]) -> None:
-    files = [str(path) for path in Path(first[1]["LogExampleGen"].uris["examples"]).glob("Split-test/*")]
+    files = sorted(str(path) for path in Path(first[1]["LogExampleGen"].uris["examples"]).glob("Split-test/*"))
     records = [record.numpy() for record in tf.data.TFRecordDataset(files)]
     domains = [tf.train.Example.FromString(r).features.feature["tab"].bytes_list.value[0].decode() for r in records]
     view = DomainView(files, "tab", ["0", "1", "2", "4", "6"])
