@@ -158,7 +158,7 @@ def test_killed_fifty_times_what_is_served_is_always_a_whole_version(tmp_path: P
     assert found is not None, printed
     # Some pushes were cut short and some got through, or nothing was tried. Which of them the server took up before the
     # next one came is the machine's business.
-    assert int(found[1]) > 2 and int(found[2]) > 2 and seen, printed
+    assert int(found[1]) > 5 and int(found[2]) > 2 and seen, printed
 
 
 def test_a_version_is_on_disk_before_it_has_its_name(
