@@ -9,6 +9,8 @@ import pyarrow as pa
 from data.distinct import DistinctCounter
 from data.spec import DatasetSpec
 
+_SINGLE = (pa.string(), pa.int64(), pa.float32())
+
 
 @dataclasses.dataclass(frozen=True)
 class ColumnSummary:
@@ -45,7 +47,8 @@ class Description:
         for name, counter in self._counters.items():
             column = batch.column(batch.schema.get_field_index(name))
             self._missing[name] += column.null_count
-            counter.add(column)
+            # Of a field with several values a row, the different values are counted; of vectors, their numbers.
+            counter.add(column if column.type in _SINGLE else column.flatten())
 
     def columns(self) -> tuple[ColumnSummary, ...]:
         """What was gathered."""

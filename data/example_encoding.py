@@ -30,7 +30,8 @@ def encode_examples(batch: pa.RecordBatch) -> Iterator[pa.Array]:
     """Serializes rows as tf.Examples.
 
     Args:
-      batch: Columns of text, int64, float32, or lists of one of the two numbers; they become features of their names.
+      batch: Columns of text, int64, float32, lists of text or float32, or lists of as many of one of the two numbers
+        in every row; they become features of their names.
         A null leaves the feature out of its row's example.
 
     Yields:
@@ -62,6 +63,17 @@ def _text(name: bytes, column: pa.Array) -> Pieces:
     return _by_length(values, lambda length: _entry_head(name, _FIRST, length)), values
 
 
+def _text_lists(name: bytes, column: pa.Array) -> Pieces:
+    values = column.flatten().cast(pa.binary())
+    tagged = _join([_by_length(values, lambda length: _FIRST + varint(length)), values])
+    ends = pc.list_value_length(column).fill_null(0).to_numpy().cumsum()
+    offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
+    joined = pc.binary_join(pa.ListArray.from_arrays(offsets, tagged), _EMPTY)
+    if column.null_count:
+        joined = pc.if_else(column.is_valid(), joined, pa.scalar(None, pa.binary()))
+    return _by_length(joined, lambda length: _list_head(name, _FIRST, length)), joined
+
+
 def _integers(name: bytes, column: pa.Array) -> Pieces:
     return _packed(name, _THIRD, varint_arrays(column.fill_null(0).to_numpy(), 1), column)
 
@@ -79,6 +91,14 @@ def _integer_lists(name: bytes, column: pa.Array) -> Pieces:
 def _float_lists(name: bytes, column: pa.Array) -> Pieces:
     values = _values(column).astype("<f4", copy=False)
     return _packed(name, _SECOND, fixed_width(values, 4 * column.type.list_size), column)
+
+
+def _vectors(name: bytes, column: pa.Array) -> Pieces:
+    ends = pc.list_value_length(column).fill_null(0).to_numpy().cumsum()
+    offsets = np.concatenate([[0], 4 * ends]).astype(np.int32)
+    content = np.ascontiguousarray(column.flatten().fill_null(0).to_numpy().astype("<f4", copy=False))
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
+    return _packed(name, _SECOND, pa.Array.from_buffers(pa.binary(), len(column), buffers), column)
 
 
 def _values(column: pa.Array) -> np.ndarray:
@@ -104,6 +124,8 @@ _ENCODERS: Mapping[Callable[[pa.DataType], bool], Callable[[bytes, pa.Array], Pi
     lambda kind: pa.types.is_string(kind) or pa.types.is_binary(kind): _text,
     pa.types.is_int64: _integers,
     pa.types.is_float32: _floats,
+    lambda kind: pa.types.is_list(kind) and kind.value_type == pa.string(): _text_lists,
+    lambda kind: pa.types.is_list(kind) and kind.value_type == pa.float32(): _vectors,
     _is_list_of(pa.int64()): _integer_lists,
     _is_list_of(pa.float32()): _float_lists,
 }
@@ -112,7 +134,12 @@ _ENCODERS: Mapping[Callable[[pa.DataType], bool], Callable[[bytes, pa.Array], Pi
 def _entry_head(name: bytes, list_tag: bytes, length: int) -> bytes:
     """A map entry up to its value, which has `length` bytes: name, feature, list, value."""
     value = _FIRST + varint(length)
-    values = list_tag + varint(len(value) + length) + value
+    return _list_head(name, list_tag, len(value) + length) + value
+
+
+def _list_head(name: bytes, list_tag: bytes, length: int) -> bytes:
+    """A map entry up to its list, which has `length` bytes: name, feature, list."""
+    values = list_tag + varint(length)
     feature = _SECOND + varint(len(values) + length) + values
     entry = _FIRST + varint(len(name)) + name + feature
     return _FIRST + varint(len(entry) + length) + entry

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from data.feature import Feature
 from data.moments import Moments
 from data.numbers import cells, known_numbers, scaled
+from data.several_values import places_in_row, several_values
 
 SCHEMAS = {
     "string": pa.schema([("value", pa.string()), ("count", pa.int64())]),
@@ -30,6 +31,7 @@ class FieldCounts:
     Attributes:
       rows: Rows.
       missing: Rows without a value.
+      cut: Of a multi-valued field, rows with more values than count.
       values: Table with columns value and count, each value once. Of a categorical field its values, of a numeric one
         the cells in which its numbers lie (`data.numbers.cells`).
       moments: Of a numeric field that stays a number, by shard: added up in the shards' order, so that the last digit
@@ -40,6 +42,7 @@ class FieldCounts:
     missing: int
     values: pa.Table
     moments: Mapping[str, Moments] = dataclasses.field(default_factory=dict)
+    cut: int = 0
 
 
 Counts = dict[str, FieldCounts]
@@ -58,6 +61,10 @@ def count_fields(columns: Mapping[str, pa.Array], fields: Sequence[Feature], sha
 
 def _count(column: pa.Array, field: Feature, shard: str) -> FieldCounts:
     schema = SCHEMAS[field.raw_dtype]
+    if field.kind == "vector":
+        return FieldCounts(len(column), column.null_count, schema.empty_table())
+    if field.kind == "multi_valued":
+        return _count_several(column, field)
     if field.kind == "categorical":
         counted = pc.value_counts(column.drop_null())
         values = counted.field(0)
@@ -72,6 +79,18 @@ def _count(column: pa.Array, field: Feature, shard: str) -> FieldCounts:
         return FieldCounts(len(column), missing, pa.table([values, counts], schema=schema))
     moments = {shard: Moments.of(scaled(numbers, field))}
     return FieldCounts(len(column), missing, schema.empty_table(), moments)
+
+
+def _count_several(column: pa.Array, field: Feature) -> FieldCounts:
+    """Of the values that count, in how many rows each is: once a row, however often it is repeated there."""
+    rows, values = several_values(column)
+    kept = places_in_row(rows) < field.max_values
+    codes = values.filter(pa.array(kept)).dictionary_encode()
+    pairs = np.unique(rows[kept] * len(codes.dictionary) + codes.indices.to_numpy())
+    counts = np.bincount(pairs % max(1, len(codes.dictionary)), minlength=len(codes.dictionary))
+    table = pa.table([codes.dictionary, pa.array(counts, pa.int64())], schema=SCHEMAS[field.raw_dtype])
+    cut = len(np.unique(rows[~kept]))
+    return FieldCounts(len(column), len(column) - len(np.unique(rows)), table, cut=cut)
 
 
 def add_counts(parts: Iterable[Counts]) -> Counts:
@@ -95,4 +114,5 @@ def _add(parts: Sequence[FieldCounts]) -> FieldCounts:
         sum(part.missing for part in parts),
         joined,
         {shard: moments for part in parts for shard, moments in part.moments.items()},
+        sum(part.cut for part in parts),
     )

@@ -45,7 +45,7 @@ class FittedFields:
     """Everything the transform needs besides the rows.
 
     Attributes:
-      vocabularies: Columns value, count and id, by name of the categorical field.
+      vocabularies: Columns value, count and id, by name of the categorical or multi-valued field.
       boundaries: Rising boundaries of the quantile buckets, by name of the numeric field.
       standardizations: By name of the field that stays a number.
       summary: What was kept and dropped, by name of the field; see `summarize`.
@@ -63,11 +63,15 @@ def fit_fields(counts: Counts, spec: DatasetSpec) -> FittedFields:
     for field in spec.fields:
         found = counts.get(field.name) or FieldCounts(0, 0, SCHEMAS[field.raw_dtype].empty_table())
         entry: dict[str, Any] = {"rows": found.rows, "rows_missing": found.missing}
-        if field.kind == "categorical":
+        if field.has_vocabulary:
             min_count = spec.min_count_of(field)
             vocabulary = select_vocabulary(found.values, field.raw_dtype, min_count)
             vocabularies[field.name] = vocabulary
             entry.update(summarize(found, vocabulary, min_count))
+            if field.kind == "multi_valued":
+                entry["rows_cut"] = found.cut
+        elif field.kind == "vector":
+            entry["width"] = field.width
         elif field.transform == "quantile":
             cuts[field.name] = boundaries(found.values, field.buckets)
             entry["buckets"] = len(cuts[field.name]) + 1
@@ -82,7 +86,7 @@ def fit_fields(counts: Counts, spec: DatasetSpec) -> FittedFields:
 
 
 def summarize(found: FieldCounts, vocabulary: pa.Table, min_count: int) -> dict[str, Any]:
-    """What became of a categorical field's values.
+    """What became of the values of a field with a vocabulary; a multi-valued field's occur once a row.
 
     Returns:
       `min_count`; `kept` and `dropped`, numbers of different values with and without an id of their own;
@@ -119,7 +123,7 @@ def read_fitted_fields(folder: str, spec: DatasetSpec) -> FittedFields:
     place = DataPath.of(folder)
     numbers, summary = (_read_json(place / name) for name in (NUMBERS, SUMMARY))
     return FittedFields(
-        {field.name: _read_vocabulary(place, field) for field in spec.fields if field.kind == "categorical"},
+        {field.name: _read_vocabulary(place, field) for field in spec.fields if field.has_vocabulary},
         {name: tuple(cuts) for name, cuts in numbers["boundaries"].items()},
         {name: Standardization(**value) for name, value in numbers["standardizations"].items()},
         summary,

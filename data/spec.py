@@ -145,13 +145,17 @@ class DatasetSpec(StrictModel):
 
     @property
     def id_fields(self) -> tuple[Feature, ...]:
-        """The fields that become an id: categorical ones, and numeric ones in quantile buckets."""
-        return tuple(f for f in self.fields if f.kind == "categorical" or f.transform == "quantile")
+        """The fields that become ids: categorical ones, numeric ones in quantile buckets; multi-valued ones last."""
+        single = (
+            f for f in self.fields if f.kind == "categorical" or f.kind == "numeric" and f.transform == "quantile"
+        )
+        return (*single, *(f for f in self.fields if f.kind == "multi_valued"))
 
     @property
     def value_fields(self) -> tuple[Feature, ...]:
-        """The numeric fields that stay a number (log1p or standardised)."""
-        return tuple(f for f in self.fields if f.kind == "numeric" and f.transform != "quantile")
+        """The fields that stay numbers: numeric ones (log1p or standardised), and vectors last."""
+        single = (f for f in self.fields if f.kind == "numeric" and f.transform != "quantile")
+        return (*single, *(f for f in self.fields if f.kind == "vector"))
 
     @property
     def domain_feature(self) -> Feature:

@@ -12,6 +12,7 @@ from data.feature import Feature
 from data.fitted_fields import FittedFields
 from data.numbers import bucket_ids, standardized
 from data.readers.key_index import KeyIndex
+from data.several_values import several_values, side_by_side
 from data.spec import DatasetSpec
 
 Columns = Mapping[str, pa.Array]
@@ -49,6 +50,10 @@ class ColumnTransform:
         return pa.RecordBatch.from_arrays(list(outputs.values()), names=list(outputs))
 
     def _field_ids(self, column: pa.Array, field: Feature) -> np.ndarray:
+        if field.kind == "multi_valued":
+            rows, values = several_values(column)
+            found = _from_rows(self._ids[field.name].rows(values))
+            return side_by_side(found, rows, len(column), field.max_values)
         if field.kind == "numeric":
             return bucket_ids(_numbers(column), field, self._fitted.boundaries[field.name])
         index = self._ids[field.name]
@@ -60,6 +65,8 @@ class ColumnTransform:
         return ids
 
     def _values(self, column: pa.Array, field: Feature) -> np.ndarray:
+        if field.kind == "vector":
+            return _vectors(column, field.width or 0)
         fitted = self._fitted.standardizations[field.name]
         return standardized(_numbers(column), field, fitted.mean, fitted.factor)
 
@@ -77,6 +84,14 @@ def _from_rows(rows: pa.Array) -> np.ndarray:
 def _numbers(column: pa.Array) -> np.ndarray:
     numbers: np.ndarray = column.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)  # Null is NaN.
     return numbers
+
+
+def _vectors(column: pa.Array, width: int) -> np.ndarray:
+    """A vector column, float32 [N, width]; zeros where null."""
+    rows, numbers = several_values(column)
+    matrix = np.zeros((len(column), width), np.float32)
+    matrix[np.unique(rows)] = numbers.to_numpy(zero_copy_only=False).reshape(-1, width)
+    return matrix
 
 
 def _as_text(column: pa.Array) -> pa.Array:

@@ -33,7 +33,8 @@ class ServingModule(tf.Module):
 
     * `serving_default`: `examples`, serialized tf.Examples of raw features, of shape [batch] (TFX's convention).
     * `serving_raw`: one tensor of shape [batch] for every raw feature, by name. A missing value is the empty string,
-      the smallest int64 or NaN.
+      the smallest int64 or NaN. A multi-valued field's values are one text with its separator between them, as in a raw
+      log; a vector's tensor is of shape [batch, width], NaN or zeros where it is missing.
 
     * `classify` and `regress`: `inputs`, serialized tf.Examples, for the requests of TensorFlow Serving's Classify (the
       labels "0" and "1" as `classes`, their probabilities as `scores`, [batch, 2]) and Regress (the probability as
@@ -69,7 +70,7 @@ class ServingModule(tf.Module):
         """The signatures, traced."""
         examples = tf.TensorSpec([None], tf.string, name=EXAMPLES)
         inputs = tf.TensorSpec([None], tf.string, name=INPUTS)
-        tensors = {f.name: tf.TensorSpec([None], _DTYPES[f.raw_dtype], name=f.name) for f in self._inputs}
+        tensors = {f.name: tf.TensorSpec(_raw_shape(f), _DTYPES[f.raw_dtype], name=f.name) for f in self._inputs}
         scored = tf.function(self._score_examples, autograph=False).get_concrete_function(examples)
 
         def classify(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -97,6 +98,10 @@ class ServingModule(tf.Module):
         """A plain tensor in the form in which parsing a tf.Example would give the feature."""
         if isinstance(self._parse_spec[feature.name], tf.io.FixedLenFeature):
             return tf.reshape(values, [-1, 1])
+        if feature.kind == "vector":
+            # Every number, 0 too, is a value.
+            places = tf.where(tf.ones_like(values, tf.bool))
+            return tf.SparseTensor(places, tf.reshape(values, [-1]), tf.shape(values, tf.int64))
         if feature.raw_dtype == "string":
             present = tf.not_equal(values, "")
         elif feature.raw_dtype == "int64":
@@ -109,6 +114,10 @@ class ServingModule(tf.Module):
 
     def _score(self, raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
         return {PROBABILITY: self._model.value(model_inputs(self.transform(raw)), training=False)}
+
+
+def _raw_shape(feature: Feature) -> list[int | None]:
+    return [None, feature.width] if feature.kind == "vector" else [None]
 
 
 def model_weights(model: keras.Model) -> list[tf.Variable]:

@@ -66,7 +66,7 @@ def feature_layout(spec: DatasetSpec, transform_output: tft.TFTransformOutput) -
         spec,
         {
             field.name: transform_output.vocabulary_size_by_name(field.name)
-            if field.kind == "categorical"
+            if field.has_vocabulary
             else field.buckets + 1
             for field in spec.id_fields
         },

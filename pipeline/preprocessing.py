@@ -16,6 +16,7 @@ from data.fitted_fields import FittedFields, Standardization
 from data.numbers import unknown_numbers
 from data.spec import DatasetSpec
 from data.vocabulary import MISSING_INT, MISSING_TEXT
+from pipeline.several_values import ids_side_by_side, values_of_rows, vectors
 
 Tensors = dict[str, tf.Tensor]
 
@@ -33,26 +34,44 @@ def preprocess(
 
     Returns:
       The transformed example of docs/architecture.md: `ids` of shape (n_rows, n_id_fields), `values` of shape
-      (n_rows, n_value_fields) where there are such fields, and `domain`, `label`, `user`, `item` of shape (n_rows,).
+      (n_rows, n_value_fields) where there are such fields (a multi-valued field has as many columns of `ids` as it has
+      places, a vector as many of `values` as it has numbers), and `domain`, `label`, `user`, `item` of shape (n_rows,).
     """
     dense = {field.name: _dense(inputs[field.name], field) for field in spec.raw_inputs if field.kind == "categorical"}
-    ids = [
-        _look_up(dense[field.name], vocabulary_files[field.name])
-        if field.kind == "categorical"
-        else _bucket_ids(inputs[field.name], field, fitted.boundaries[field.name])
-        for field in spec.id_fields
-    ]
+    ids = [_ids(inputs, dense, field, fitted, vocabulary_files) for field in spec.id_fields]
     outputs = {
-        "ids": tf.stack(ids, axis=1),
+        "ids": tf.concat(ids, axis=1),
         "domain": domain_index(dense[spec.roles.domain], spec),
         "label": tf.reshape(inputs[spec.roles.label], [-1]),
         "user": _as_text(dense[spec.roles.user]),
         "item": _as_text(dense[spec.roles.item]),
     }
     if spec.value_fields:
-        values = [_standardized(inputs[f.name], f, fitted.standardizations[f.name]) for f in spec.value_fields]
-        outputs["values"] = tf.stack(values, axis=1)
+        values = [
+            vectors(inputs[field.name], field)
+            if field.kind == "vector"
+            else _standardized(inputs[field.name], field, fitted.standardizations[field.name])[:, tf.newaxis]
+            for field in spec.value_fields
+        ]
+        outputs["values"] = tf.concat(values, axis=1)
     return outputs
+
+
+def _ids(
+    inputs: Mapping[str, Any],
+    dense: Mapping[str, tf.Tensor],
+    field: Feature,
+    fitted: FittedFields,
+    vocabulary_files: Mapping[str, str],
+) -> tf.Tensor:
+    """A field's columns of `ids`."""
+    if field.kind == "multi_valued":
+        texts = values_of_rows(inputs[field.name], field)
+        return ids_side_by_side(texts, _table(vocabulary_files[field.name], tf.string), field.max_values)
+    if field.kind == "categorical":
+        values = dense[field.name]
+        return _table(vocabulary_files[field.name], values.dtype).lookup(values)[:, tf.newaxis]
+    return _bucket_ids(inputs[field.name], field, fitted.boundaries[field.name])[:, tf.newaxis]
 
 
 def domain_index(domain: tf.Tensor, spec: DatasetSpec) -> tf.Tensor:
@@ -65,19 +84,18 @@ def domain_index(domain: tf.Tensor, spec: DatasetSpec) -> tf.Tensor:
     return table.lookup(_as_text(domain))
 
 
-def _look_up(values: tf.Tensor, vocabulary_file: str) -> tf.Tensor:
-    """Local ids of a categorical field."""
-    table = tf.lookup.StaticHashTable(
+def _table(vocabulary_file: str, key_dtype: tf.DType) -> tf.lookup.StaticHashTable:
+    """Values of a field to local ids."""
+    return tf.lookup.StaticHashTable(
         tf.lookup.TextFileInitializer(
             vocabulary_file,
-            key_dtype=values.dtype,
+            key_dtype=key_dtype,
             key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
             value_dtype=tf.int64,
             value_index=tf.lookup.TextFileIndex.LINE_NUMBER,
         ),
         default_value=0,
     )
-    return table.lookup(values)
 
 
 def _dense(raw: Any, field: Feature) -> tf.Tensor:

@@ -27,6 +27,10 @@ def build_schema(spec: DatasetSpec) -> schema_pb2.Schema:
     required = {spec.roles.user, spec.roles.item, spec.roles.domain}
     for feature in spec.raw_inputs:
         entry = _add(schema, feature.name, _TYPES[feature.raw_dtype], required=feature.name in required)
+        if feature.kind == "multi_valued":
+            entry.value_count.ClearField("max")
+        elif feature.kind == "vector":
+            entry.value_count.min = entry.value_count.max = feature.width or 0
         if feature.kind == "categorical" and feature.raw_dtype == "int64":
             # Statistics count its values, as they do of text: an id's mean says nothing.
             entry.int_domain.is_categorical = True

@@ -36,7 +36,7 @@ def write_transform_graph(spec: DatasetSpec, fitted: FittedFields, schema: schem
     with tempfile.TemporaryDirectory() as assets:
         files = {}
         for field in spec.fields:
-            if field.kind == "categorical":
+            if field.has_vocabulary:
                 files[field.name] = os.path.join(assets, vocabulary_file_name(field.name))
                 _write_lines(files[field.name], fitted.vocabularies[field.name], default_value(field.raw_dtype))
         impl_helper.analyze_in_place(

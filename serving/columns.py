@@ -1,4 +1,4 @@
-"""Arrow columns in the types that a model's raw features have: string, int64 or float32."""
+"""Arrow columns in the types that a model's raw features have: string, int64, float32 or vectors of it."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -22,6 +22,10 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
     "DT_DOUBLE": pa.float32(),
 }
 
+# Between two numbers of a vector that is a text, and what may stand around them.
+_BETWEEN_NUMBERS = r"[\s,;|]+"
+_AROUND_NUMBERS = " \t\r\n\v\f[](){}"
+
 
 class ColumnError(ValueError):
     """A column that is missing, or that holds what the model's feature cannot be."""
@@ -41,7 +45,11 @@ def feature_types(signature: SignatureDef) -> dict[str, pa.DataType]:
         dtype = DataType.Name(info.dtype)
         if dtype not in _ARROW_TYPES:
             raise ColumnError(f"the model's input {name} is {dtype}, which a tf.Example cannot hold")
-        types[name] = _ARROW_TYPES[dtype]
+        shape = [dim.size for dim in info.tensor_shape.dim]
+        wanted = _ARROW_TYPES[dtype]
+        types[name] = (
+            pa.list_(wanted, shape[1]) if len(shape) == 2 and shape[1] > 1 and wanted == pa.float32() else wanted
+        )
     return types
 
 
@@ -71,7 +79,8 @@ def as_type(column: pa.Array, wanted: pa.DataType, name: str, first_row: int = 0
 
     Args:
         column: Any Arrow column; a dictionary column is taken by its values.
-        wanted: ``string``, ``int64`` or ``float32``.
+        wanted: ``string``, ``int64``, ``float32`` or a list of so many ``float32``. A string feature may also be a
+            list of values; a vector may be text, numbers between commas, spaces, semicolons or bars.
         name: The column's name, for the message.
         first_row: Row number of the column's first value, for the message.
 
@@ -91,9 +100,7 @@ def as_type(column: pa.Array, wanted: pa.DataType, name: str, first_row: int = 0
         return _cast(column, wanted)
     except pa.ArrowInvalid:
         row, value = _first_misfit(column, wanted)
-        raise ColumnError(
-            f"column {name}, row {first_row + row}: {value!r} is not {_article(wanted)} {wanted}"
-        ) from None
+        raise ColumnError(f"column {name}, row {first_row + row}: {value!r} is not {_article(wanted)}") from None
     except pa.ArrowNotImplementedError:
         raise ColumnError(f"column {name} is {column.type}, which cannot be had as {wanted}") from None
 
@@ -112,7 +119,7 @@ def misfits(column: pa.Array, wanted: pa.DataType, name: str) -> dict[int, str]:
     if _fits(column, wanted):
         return {}
     if len(column) == 1:
-        return {0: f"column {name}: {_shown(column)} is not {_article(wanted)} {wanted}"}
+        return {0: f"column {name}: {_shown(column)} is not {_article(wanted)}"}
     # Wrong values are few: halves without any are done with at once.
     half = len(column) // 2
     second = misfits(column.slice(half), wanted, name)
@@ -141,6 +148,10 @@ def _shown(column: pa.Array) -> str:
 def _cast(column: pa.Array, wanted: pa.DataType) -> pa.Array:
     # A number that float32 must round is fine; one that is no number at all is not. Arrow's safe cast refuses
     # both.
+    if pa.types.is_fixed_size_list(wanted):
+        return _vectors(column, wanted.list_size)
+    if is_list(column.type) and wanted == pa.string():
+        return column.cast(pa.list_(column.type.value_type)).cast(pa.list_(pa.string()))
     is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
     return pc.cast(column, wanted, safe=not (is_number and wanted == pa.float32()))
 
@@ -154,5 +165,27 @@ def _first_misfit(column: pa.Array, wanted: pa.DataType) -> tuple[int, Any]:
     raise AssertionError("a column that does not convert has a value that does not convert")
 
 
+def _vectors(column: pa.Array, width: int) -> pa.Array:
+    if pa.types.is_string(column.type):
+        text = pc.utf8_trim(column, _AROUND_NUMBERS)
+        text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+        lists = pc.split_pattern_regex(text, _BETWEEN_NUMBERS).cast(pa.list_(pa.float32()))
+    elif is_list(column.type):
+        lists = column.cast(pa.list_(column.type.value_type)).cast(pa.list_(pa.float32()), safe=False)
+    else:
+        raise pa.ArrowNotImplementedError(str(column.type))
+    lengths = pc.list_value_length(lists).drop_null()
+    if not pc.all(pc.or_(pc.equal(lengths, width), pc.equal(lengths, 0)), min_count=0).as_py():
+        raise pa.ArrowInvalid(f"expected {width} numbers")
+    return lists
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether rows have several values."""
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
 def _article(wanted: pa.DataType) -> str:
-    return "an" if wanted == pa.int64() else "a"
+    if is_list(wanted):
+        return f"a vector of {wanted.list_size} numbers"
+    return f"an {wanted}" if wanted == pa.int64() else f"a {wanted}"

@@ -11,8 +11,9 @@ def encode_examples(rows: pa.RecordBatch | pa.Table, types: Columns | None = Non
 
     Args:
         rows: N rows; their columns are the features.
-        types: The features to encode, each as ``string``, ``int64`` or ``float32``. None for all columns: text and
-            bytes as ``string``, whole numbers and booleans as ``int64``, other numbers as ``float32``.
+        types: The features to encode, each as ``string``, ``int64``, ``float32`` or a list of these. None for all columns:
+            text and bytes as ``string``, whole numbers and booleans as ``int64``, other numbers as ``float32``, lists
+            as lists of these.
         first_row: Row number of the first row, for messages.
 
     Returns:

@@ -63,6 +63,10 @@ def _from_dicts(rows: Sequence[Mapping[str, Any]], types: Columns) -> pa.Table:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(single) for single in value]
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -71,6 +75,9 @@ def _column(name: str, values: list[Any], wanted: pa.DataType | None) -> pa.Arra
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         pass
+    if wanted == pa.string() and any(isinstance(value, list) for value in values):
+        lists = [value if value is None or isinstance(value, list) else [value] for value in values]
+        return pa.array([None if value is None else [str(single) for single in value] for value in lists])
     # Rows that disagree about a type agree once they are text: {"user": 17} and {"user": "guest"}.
     if wanted == pa.string():
         return pa.array([value if value is None or isinstance(value, bytes) else str(value) for value in values])

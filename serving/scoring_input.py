@@ -16,7 +16,7 @@ import pyarrow.parquet
 from google.protobuf.message import DecodeError
 
 from data.tfrecords import read_records
-from serving.columns import ColumnError, Columns, misfits, require
+from serving.columns import ColumnError, Columns, is_list, misfits, require
 from serving.examples import encode_examples
 from serving.protos import Example
 
@@ -196,7 +196,7 @@ class TFRecordSource:
     """
 
     def __init__(self, path: Path, types: Columns, keys: Sequence[str]) -> None:
-        self.key_types = {name: types.get(name, pa.string()) for name in keys}
+        self.key_types = {name: _single(types.get(name, pa.string())) for name in keys}
         self._path = path
 
     def count(self) -> int:
@@ -353,6 +353,10 @@ def _first_value(feature: Any) -> bytes | int | float | None:
     kind = feature.WhichOneof("kind")
     values: Sequence[Any] = getattr(feature, kind).value if kind else ()
     return values[0] if len(values) else None
+
+
+def _single(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if is_list(kind) else kind
 
 
 def _text(value: bytes | int | float) -> str:

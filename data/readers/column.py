@@ -8,17 +8,20 @@ from typing import Literal
 
 import pyarrow as pa
 
-from data.feature import Feature
+from data.feature import Feature, FeatureKind
 from data.spec import DatasetSpec
 from data.split_spec import TimeSplit
 from data.splits import instants
 
-Kind = Literal["string", "int64", "float32", "label", "time"]
+Kind = Literal["string", "int64", "float32", "texts", "vector", "label", "time"]
 
 ARROW_TYPES: dict[Kind, pa.DataType] = {
     "string": pa.string(),
     "int64": pa.int64(),
     "float32": pa.float32(),
+    "texts": pa.list_(pa.string()),
+    # Not of a fixed size, with which Parquet loses track of the rows that are null.
+    "vector": pa.list_(pa.float32()),
     "label": pa.int64(),
     "time": pa.int64(),
 }
@@ -38,6 +41,8 @@ class Column:
       timezone: Of a time: where a text without an offset was written down.
       allowed: The values there may be, as text; empty where any may be.
       bounds: Of a time: the half-open range of milliseconds in which it must lie, or None.
+      separator: Of texts: what stands between two of them.
+      width: Of a vector: how many numbers it has.
       outside: What a value outside of these must be, in the words of an error message.
     """
 
@@ -51,6 +56,8 @@ class Column:
     allowed: tuple[str, ...] = ()
     bounds: tuple[int, int] | None = None
     outside: str = ""
+    separator: str = ","
+    width: int = 0
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -65,7 +72,15 @@ class Column:
                 return f"a time in the format {self.format!r}"
             unit = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}[self.unit]
             return f"{unit} since 1970-01-01 UTC, before the year 10000"
-        return {"label": "0 or 1", "int64": "an integer", "float32": "a finite number", "string": "a value"}[self.kind]
+        if self.kind == "vector":
+            return f"{self.width} finite numbers"
+        return {
+            "label": "0 or 1",
+            "int64": "an integer",
+            "float32": "a finite number",
+            "string": "a value",
+            "texts": "values",
+        }[self.kind]
 
 
 def joined_columns(spec: DatasetSpec) -> tuple[Column, ...]:
@@ -111,7 +126,15 @@ def choose_columns(spec: DatasetSpec, names: Sequence[str] | None) -> tuple[Colu
 
 
 def _feature_column(feature: Feature, required: bool) -> Column:
-    return Column(feature.name, feature.raw_dtype, required=required, missing=feature.missing)
+    kinds: dict[FeatureKind, Kind] = {"multi_valued": "texts", "vector": "vector"}
+    return Column(
+        feature.name,
+        kinds.get(feature.kind, feature.raw_dtype),
+        required=required,
+        missing=feature.missing,
+        separator=feature.separator,
+        width=feature.width or 0,
+    )
 
 
 def _restricted(column: Column, spec: DatasetSpec) -> Column:

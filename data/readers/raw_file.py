@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from data.errors import InputError, nearest, shown
 from data.readers.column import Column
-from data.readers.values import Parsed, UnreadableType, parse_column
+from data.readers.parsed import Parsed, UnreadableType
+from data.readers.values import parse_column
 from data.storage import DataPath
 
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from data.quarantine import SCHEMA, Reason
 from data.readers.column import Column, Kind
+from data.readers.parsed import Parsed
 from data.readers.raw_file import RawBlock
-from data.readers.values import Parsed
 
 # What is kept of a wrong value: enough to recognise it, not a whole file behind a lost quote.
 _VALUE_LENGTH = 1000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -20,22 +20,24 @@ BATCH_ROWS = 16 * 1024
 
 
 class TFRecordFile:
-    """One TFRecord file of tf.Examples, plain or gzipped; a feature of at most one value is a column."""
+    """One TFRecord file of tf.Examples, plain or gzipped; a feature of at most one value, or a listed one, is a column."""
 
     line_word = "record"
 
-    def __init__(self, path: DataPath, batch_rows: int = BATCH_ROWS) -> None:
+    def __init__(self, path: DataPath, batch_rows: int = BATCH_ROWS, lists: Collection[str] = ()) -> None:
         """Opens the file and reads the features' names from its first batch.
 
         Args:
           path: The file.
           batch_rows: Records read at once.
+          lists: Features that may have several values.
 
         Raises:
           InputError: the file has no records or is no TFRecord file of tf.Examples.
         """
         self.path = path
         self._batch_rows = batch_rows
+        self._lists = frozenset(lists)
         first = next(self._examples(), None)
         if first is None:
             raise InputError("the file has no records", file=path)
@@ -99,6 +101,8 @@ class TFRecordFile:
         if position < 0 or pa.types.is_null(batch.schema.field(position).type):
             return pa.nulls(batch.num_rows, pa.string())
         lists = batch.column(position)
+        if name in self._lists:
+            return lists
         lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
         if lengths.max(initial=0) > 1:
             row = int((lengths > 1).argmax())
@@ -120,4 +124,5 @@ class TFRecordReader(LogReader):
     block_size = BATCH_ROWS
 
     def _open(self, path: DataPath) -> RawFile:
-        return TFRecordFile(path, self._block_size)
+        several = [f.name for f in self.spec.raw_inputs if f.kind in ("multi_valued", "vector")]
+        return TFRecordFile(path, self._block_size, several)

@@ -6,7 +6,6 @@ rows whose value is wrong, so that the caller decides whether one wrong row ends
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -14,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.readers.column import Column, Kind
+from data.readers.parsed import Mask, Parsed, UnreadableType
+from data.readers.several_values import parse_texts, parse_vectors
 from data.readers.times import parse_times
-
-Mask = np.ndarray  # bool [N]
 
 # A column of nothing but nulls has a type of its own.
 _READ_AS_TEXT = (
@@ -28,28 +27,6 @@ _READ_AS_TEXT = (
 
 _INTEGER = r"^[+-]?[0-9]+(\.0*)?$"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-
-
-@dataclasses.dataclass(frozen=True)
-class Parsed:
-    """A column after parsing.
-
-    Attributes:
-      values: Array of the column's Arrow type; null where the value is missing or wrong.
-      bad: Bool [N], the rows whose value is wrong; None when there are none.
-      absent: Bool [N], those of the bad rows that have no value where there must be one; None when there are none.
-      outside: Bool [N], those of the bad rows whose value is well formed, but not one of those there may be; None when
-        there are none.
-    """
-
-    values: pa.Array
-    bad: Mask | None
-    absent: Mask | None = None
-    outside: Mask | None = None
-
-
-class UnreadableType(TypeError):
-    """A whole column has a type that cannot become what is expected, such as a list."""
 
 
 def parse_column(raw: pa.Array, column: Column) -> Parsed:
@@ -211,6 +188,8 @@ _PARSERS: dict[Kind, Callable[[pa.Array, Column], Parsed]] = {
     "string": _parse_string,
     "int64": _parse_int64,
     "float32": _parse_float32,
+    "texts": parse_texts,
+    "vector": parse_vectors,
     "label": _parse_label,
     "time": _parse_time,
 }

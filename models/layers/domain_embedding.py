@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.layers.domain_routing import for_each_domain
+from models.layers.field_columns import num_value_columns, of_columns, scale_vectors
 from models.layers.multi_embedding import MultiEmbedding
 
 
@@ -27,16 +28,20 @@ class DomainEmbedding(keras.layers.Layer):
       vocabulary_sizes: Sequence of F ints. Number of ids of each field in one domain, the default id 0 included.
       num_sets: int. M.
       embedding_dim: int. Width of one embedding.
-      num_values: int. Number G of numeric fields. Defaults to 0.
+      num_values: int. Number G of numeric fields, vectors included. Defaults to 0.
+      slots: Sequence of ints. Columns of `ids` of each multi-valued field; these are the last of the F fields. Such a
+        field has the mean of its values' embeddings. Defaults to none.
+      widths: Sequence of ints. Columns of `values` of each vector, the last of the G fields. Defaults to none.
       l2: float. As in `MultiEmbedding`. Defaults to 0.
       stddev: float. As in `MultiEmbedding`. Defaults to 0.01.
       seed: int. Decides the initial embeddings. Defaults to 0.
 
     Inputs:
-      ids: int64 [N, F]. Local ids, each below its field's vocabulary size; rows sorted by domain.
+      ids: int64 [N, F], or a column for each slot. Local ids, each below its field's vocabulary size; negative where a
+        multi-valued field has fewer values than slots; rows sorted by domain.
       domain: int [N], ascending, 0 ... S - 1.
       rows_per_domain: int32 [S].
-      values: float32 [N, G]; only where `num_values` is positive.
+      values: float32 [N, G], or a column for each number of a vector; only where `num_values` is positive.
 
     Output:
       float32 [M, N, (F + G) * d_e].
@@ -49,6 +54,8 @@ class DomainEmbedding(keras.layers.Layer):
         num_sets: int,
         embedding_dim: int,
         num_values: int = 0,
+        slots: Sequence[int] = (),
+        widths: Sequence[int] = (),
         l2: float = 0.0,
         stddev: float = 0.01,
         seed: int = 0,
@@ -62,17 +69,26 @@ class DomainEmbedding(keras.layers.Layer):
         self.num_domains = num_domains
         self.vocabulary_sizes = tuple(vocabulary_sizes)
         self.num_values = num_values
+        self.slots = tuple(slots)
+        self.widths = tuple(widths)
         self.stddev = stddev
         self.seed = seed
         crossed_sizes = [num_domains * size for size in self.vocabulary_sizes]
-        self.crossed = MultiEmbedding(crossed_sizes, num_sets, embedding_dim, l2=l2, stddev=stddev, seed=seed)
+        self.crossed = MultiEmbedding(
+            crossed_sizes, num_sets, embedding_dim, slots=slots, l2=l2, stddev=stddev, seed=seed
+        )
 
     def build(self, input_shape: Any) -> None:
         """Makes the numeric fields' vectors [S, M, G, d_e]; the table is that of `crossed`."""
         if self.num_values:
             self.value_vectors = self.add_weight(
                 name="value_vectors",
-                shape=(self.num_domains, self.crossed.num_sets, self.num_values, self.crossed.embedding_dim),
+                shape=(
+                    self.num_domains,
+                    self.crossed.num_sets,
+                    num_value_columns(self.num_values, self.widths),
+                    self.crossed.embedding_dim,
+                ),
                 initializer=keras.initializers.RandomNormal(stddev=self.stddev, seed=self.seed + 1),
             )
         super().build(input_shape)
@@ -86,16 +102,19 @@ class DomainEmbedding(keras.layers.Layer):
         training: bool = False,
     ) -> tf.Tensor:
         """Looks up all fields in the rows' own domains' sets."""
-        sizes = tf.constant(self.vocabulary_sizes, ids.dtype)
-        embedded = self.crossed(ids + tf.cast(domain, ids.dtype)[:, tf.newaxis] * sizes, training=training)
+        sizes = tf.constant(of_columns(self.vocabulary_sizes, self.slots), ids.dtype)
+        crossed = ids + tf.cast(domain, ids.dtype)[:, tf.newaxis] * sizes
+        if self.slots:
+            crossed = tf.where(ids < 0, ids, crossed)
+        embedded = self.crossed(crossed, training=training)
         if not self.num_values:
             return embedded
         if values is None:
             raise ValueError(f"`values` should be [N, {self.num_values}]. Received: `values`=None")
         vectors = tf.unstack(self.value_vectors)
         scaled = for_each_domain(
-            # [1, n, G, 1] * [M, 1, G, d_e]
-            lambda s, rows: rows[..., tf.newaxis] * vectors[s][:, tf.newaxis],
+            # [1, n, C] and [M, 1, C, d_e] to [M, n, G, d_e]
+            lambda s, rows: scale_vectors(rows, vectors[s][:, tf.newaxis], self.widths),
             values[tf.newaxis],
             rows_per_domain,
             self.num_domains,
@@ -113,6 +132,8 @@ class DomainEmbedding(keras.layers.Layer):
             "num_sets": self.crossed.num_sets,
             "embedding_dim": self.crossed.embedding_dim,
             "num_values": self.num_values,
+            "slots": list(self.slots),
+            "widths": list(self.widths),
             "l2": self.crossed.l2,
             "stddev": self.stddev,
             "seed": self.seed,

@@ -29,17 +29,21 @@ class LinearPart(keras.layers.Layer):
     Args:
       num_domains: int. S.
       vocabulary_sizes: Sequence of F ints. Number of ids of each field, the default id 0 included.
-      num_values: int. Number G of numeric fields. Defaults to 0.
+      num_values: int. Number G of numeric fields, vectors included. Defaults to 0.
+      slots: Sequence of ints. Columns of `ids` of each multi-valued field; these are the last of the F fields. Such a
+        field has the mean of its values' embeddings. Defaults to none.
+      widths: Sequence of ints. Columns of `values` of each vector, the last of the G fields. Defaults to none.
       crossed: bool. Whether domains have weights of their own besides the shared ones. Defaults to `False`.
       crossed_scale: float. c. Defaults to 1.
       l2: float. Weight of the squared norm of a row's weights, mean over the batch, as a Keras loss in training. Only
         ids of the batch feel it. Defaults to 0.
 
     Inputs:
-      ids: int64 [N, F]. Local ids, each below its field's vocabulary size; rows sorted by domain.
+      ids: int64 [N, F], or a column for each slot. Local ids, each below its field's vocabulary size; negative where a
+        multi-valued field has fewer values than slots; rows sorted by domain.
       domain: int [N], ascending, 0 ... S - 1.
       rows_per_domain: int32 [S].
-      values: float32 [N, G]; only where `num_values` is positive.
+      values: float32 [N, G], or a column for each number of a vector; only where `num_values` is positive.
 
     Output:
       float32 [N], logits.
@@ -50,6 +54,8 @@ class LinearPart(keras.layers.Layer):
         num_domains: int,
         vocabulary_sizes: Sequence[int],
         num_values: int = 0,
+        slots: Sequence[int] = (),
+        widths: Sequence[int] = (),
         crossed: bool = False,
         crossed_scale: float = 1.0,
         l2: float = 0.0,
@@ -63,12 +69,16 @@ class LinearPart(keras.layers.Layer):
         self.num_domains = num_domains
         self.vocabulary_sizes = tuple(vocabulary_sizes)
         self.num_values = num_values
+        self.slots = tuple(slots)
+        self.widths = tuple(widths)
         self.l2 = l2
         self.crossed_scale = crossed_scale
-        self.shared_weights = MultiEmbedding(self.vocabulary_sizes, 1, 1, num_values, l2, stddev=0.0)
+        self.shared_weights = MultiEmbedding(self.vocabulary_sizes, 1, 1, num_values, slots, widths, l2, stddev=0.0)
         self.crossed_weights = None
         if crossed:
-            self.crossed_weights = DomainEmbedding(num_domains, self.vocabulary_sizes, 1, 1, num_values, l2, stddev=0.0)
+            self.crossed_weights = DomainEmbedding(
+                num_domains, self.vocabulary_sizes, 1, 1, num_values, slots, widths, l2, stddev=0.0
+            )
 
     def build(self, input_shape: Any) -> None:
         """Makes the domains' biases [S]; the weights are those of the embeddings of width 1."""
@@ -106,6 +116,8 @@ class LinearPart(keras.layers.Layer):
             "num_domains": self.num_domains,
             "vocabulary_sizes": list(self.vocabulary_sizes),
             "num_values": self.num_values,
+            "slots": list(self.slots),
+            "widths": list(self.widths),
             "crossed": self.crossed_weights is not None,
             "crossed_scale": self.crossed_scale,
             "l2": self.l2,

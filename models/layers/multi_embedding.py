@@ -9,6 +9,15 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from models.layers.field_columns import (
+    average_places,
+    fill_places,
+    num_value_columns,
+    of_columns,
+    scale_vectors,
+    squared_norm,
+)
+
 
 @keras.utils.register_keras_serializable("crocodile")
 class MultiEmbedding(keras.layers.Layer):
@@ -29,7 +38,10 @@ class MultiEmbedding(keras.layers.Layer):
       vocabulary_sizes: Sequence of F ints. Number of ids of each field, the default id 0 included.
       num_sets: int. M.
       embedding_dim: int. d_e.
-      num_values: int. Number G of numeric fields. Defaults to 0.
+      num_values: int. Number G of numeric fields, vectors included. Defaults to 0.
+      slots: Sequence of ints. Columns of `ids` of each multi-valued field; these are the last of the F fields. Such a
+        field has the mean of its values' embeddings. Defaults to none.
+      widths: Sequence of ints. Columns of `values` of each vector, the last of the G fields. Defaults to none.
       l2: float. Weight of the squared norm of a row's embeddings, mean over the batch, as a Keras loss in
         training. Only ids of the batch feel it. Defaults to 0.
       stddev: float. Standard deviation of the normal distribution that all embeddings start from. Every set
@@ -37,8 +49,9 @@ class MultiEmbedding(keras.layers.Layer):
       seed: int. Decides the initial embeddings. Defaults to 0.
 
     Inputs:
-      ids: int64 [N, F]. Local ids, each below its field's vocabulary size.
-      values: float32 [N, G]; only where `num_values` is positive.
+      ids: int64 [N, F], or a column for each slot. Local ids, each below its field's vocabulary size; negative where a
+        multi-valued field has fewer values than slots.
+      values: float32 [N, G], or a column for each number of a vector; only where `num_values` is positive.
 
     Output:
       float32 [M, N, (F + G) * d_e].
@@ -50,6 +63,8 @@ class MultiEmbedding(keras.layers.Layer):
         num_sets: int,
         embedding_dim: int,
         num_values: int = 0,
+        slots: Sequence[int] = (),
+        widths: Sequence[int] = (),
         l2: float = 0.0,
         stddev: float = 0.01,
         seed: int = 0,
@@ -72,6 +87,8 @@ class MultiEmbedding(keras.layers.Layer):
         self.num_sets = num_sets
         self.embedding_dim = embedding_dim
         self.num_values = num_values
+        self.slots = tuple(slots)
+        self.widths = tuple(widths)
         self.l2 = l2
         self.stddev = stddev
         self.seed = seed
@@ -87,7 +104,7 @@ class MultiEmbedding(keras.layers.Layer):
         if self.num_values:
             self.value_vectors = self.add_weight(
                 name="value_vectors",
-                shape=(self.num_values, width),
+                shape=(num_value_columns(self.num_values, self.widths), width),
                 initializer=keras.initializers.RandomNormal(stddev=self.stddev, seed=self.seed + 1),
             )
         super().build(input_shape)
@@ -99,15 +116,17 @@ class MultiEmbedding(keras.layers.Layer):
 
     def call(self, ids: tf.Tensor, values: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """Looks up all sets of all fields."""
-        offsets = [0, *accumulate(self.vocabulary_sizes)][:-1]
+        offsets = of_columns([0, *accumulate(self.vocabulary_sizes)][:-1], self.slots)
+        ids, shares = fill_places(ids, self.slots)
         embedded = tf.gather(self.table, ids + tf.constant(offsets, ids.dtype))
         if training and self.l2:
             num_rows = tf.cast(tf.maximum(tf.shape(ids)[0], 1), embedded.dtype)
-            self.add_loss(2 * self.l2 * tf.nn.l2_loss(embedded) / num_rows)  # l2_loss is half the square.
+            self.add_loss(self.l2 * squared_norm(embedded, shares) / num_rows)
+        embedded = average_places(embedded, shares, self.slots)
         if self.num_values:
             if values is None:
                 raise ValueError(f"`values` should be [N, {self.num_values}]. Received: `values`=None")
-            embedded = tf.concat([embedded, values[:, :, tf.newaxis] * self.value_vectors], axis=1)
+            embedded = tf.concat([embedded, scale_vectors(values, self.value_vectors, self.widths)], axis=1)
         fields = len(self.vocabulary_sizes) + self.num_values
         by_set = tf.reshape(embedded, [-1, fields, self.num_sets, self.embedding_dim])
         by_set = tf.transpose(by_set, [2, 0, 1, 3])
@@ -122,6 +141,8 @@ class MultiEmbedding(keras.layers.Layer):
             "num_sets": self.num_sets,
             "embedding_dim": self.embedding_dim,
             "num_values": self.num_values,
+            "slots": list(self.slots),
+            "widths": list(self.widths),
             "l2": self.l2,
             "stddev": self.stddev,
             "seed": self.seed,

@@ -13,6 +13,7 @@ import tf_keras as keras
 from models.config import ModelConfig
 from models.features import FeatureLayout
 from models.layers.domain_routing import DomainRouting, route_rows
+from models.layers.field_columns import of_columns
 from models.losses import build_expert_loss
 from models.losses.domain_loss import domain_row_weights
 
@@ -184,9 +185,9 @@ class MultiDomainModel(tfrs.Model):
 
     def make_weights(self) -> None:
         """Makes all weights, by scoring one row of default ids; those of the loss between experts, too."""
-        row = {"ids": tf.zeros([1, self.layout.num_id_fields], tf.int64), "domain": tf.zeros([1], tf.int64)}
+        row = {"ids": tf.zeros([1, self.layout.num_id_columns], tf.int64), "domain": tf.zeros([1], tf.int64)}
         if self.layout.num_value_fields:
-            row["values"] = tf.zeros([1, self.layout.num_value_fields])
+            row["values"] = tf.zeros([1, self.layout.num_value_columns])
         self(row)
         if self.expert_loss is not None:
             self.expert_loss.build_for(self.forward(row), self.config)
@@ -212,14 +213,17 @@ class MultiDomainModel(tfrs.Model):
 
     def _route(self, inputs: Inputs) -> tuple[DomainRouting, RoutedBatch]:
         ids, domain, values = inputs["ids"], inputs["domain"], inputs.get("values")
-        self._check("ids", ids, [None, self.layout.num_id_fields])
+        self._check("ids", ids, [None, self.layout.num_id_columns])
         self._check("domain", domain, [None])
         if self.layout.num_value_fields:
-            self._check("values", values, [None, self.layout.num_value_fields])
+            self._check("values", values, [None, self.layout.num_value_columns])
         else:
             values = None
-        sizes = tf.constant(self.layout.vocabulary_sizes, ids.dtype)
-        ids = tf.where(tf.logical_and(ids >= 0, ids < sizes), ids, 0)
+        sizes = tf.constant(of_columns(self.layout.vocabulary_sizes, self.layout.slots), ids.dtype)
+        # Of a multi-valued field's places, all but the first may be without a value.
+        lowest = [0] * (self.layout.num_id_fields - len(self.layout.slots))
+        lowest += [bound for count in self.layout.slots for bound in (0, *[-1] * (count - 1))]
+        ids = tf.where(tf.logical_and(ids >= tf.constant(lowest, ids.dtype), ids < sizes), ids, 0)
         routing = route_rows(domain, self.layout.num_domains)
         return routing, RoutedBatch(
             routing.dispatch(ids),

@@ -38,6 +38,8 @@ class EpNet(MultiDomainModel):
             1,
             config.embedding_dim,
             num_values=layout.num_value_fields,
+            slots=layout.slots,
+            widths=layout.widths,
             l2=config.embedding_l2,
             stddev=config.embedding_stddev,
             seed=next(seeds),

@@ -32,6 +32,8 @@ class LogisticRegression(MultiDomainModel):
             layout.num_domains,
             layout.vocabulary_sizes,
             layout.num_value_fields,
+            layout.slots,
+            layout.widths,
             crossed=self.crossed,
             l2=config.embedding_l2,
         )

@@ -139,7 +139,9 @@ class Transform(base_beam_component.BaseBeamComponent):
                 schema=schema,
                 vocabularies=vocabularies,
                 dataset=dataset.model_dump_json(),
-                code_fingerprint=source_fingerprint("data", "pipeline.preprocessing", "pipeline.transform_graph"),
+                code_fingerprint=source_fingerprint(
+                    "data", "pipeline.preprocessing", "pipeline.several_values", "pipeline.transform_graph"
+                ),
                 transform_graph=types.Channel(type=standard_artifacts.TransformGraph),
                 transformed_examples=types.Channel(type=standard_artifacts.Examples),
             )
