@@ -20,7 +20,7 @@ BATCH_ROWS = 16 * 1024
 
 
 class TFRecordFile:
-    """One TFRecord file of tf.Examples, plain or gzipped; a feature of at most one value, or a listed one, is a column."""
+    """One TFRecord file of tf.Examples, plain or gzipped; of features of one value, but for those listed."""
 
     line_word = "record"
 
