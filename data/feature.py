@@ -65,6 +65,11 @@ class Feature(StrictModel):
         for key, kind in (("separator", "multi_valued"), ("max_values", "multi_valued"), ("width", "vector")):
             if self.kind != kind and getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"feature {self.name!r}: `{key}` is for a {kind} field, found the kind {self.kind}")
+        divided = [value for value in self.missing if self.kind == "multi_valued" and self.separator in value]
+        if divided:
+            raise ValueError(
+                f"feature {self.name!r}: `missing` is of single values, found the separator in {divided[0]!r}"
+            )
         return self
 
     @property

@@ -38,7 +38,7 @@ def rows_per_shard(rows: int, columns: int) -> int:
 
     Args:
       rows: About how many rows the log has.
-      columns: Columns of the joined log.
+      columns: Values of a row: columns of the joined log, of which a vector is as many as it has numbers.
     """
     return max(_FEWEST_ROWS, min(rows // _SHARDS, _MOST_VALUES // columns))
 

@@ -151,7 +151,7 @@ def _cast(column: pa.Array, wanted: pa.DataType) -> pa.Array:
     if pa.types.is_fixed_size_list(wanted):
         return _vectors(column, wanted.list_size)
     if is_list(column.type) and wanted == pa.string():
-        return column.cast(pa.list_(column.type.value_type)).cast(pa.list_(pa.string()))
+        return _cast_values(column, pa.string())
     is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
     return pc.cast(column, wanted, safe=not (is_number and wanted == pa.float32()))
 
@@ -171,13 +171,24 @@ def _vectors(column: pa.Array, width: int) -> pa.Array:
         text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
         lists = pc.split_pattern_regex(text, _BETWEEN_NUMBERS).cast(pa.list_(pa.float32()))
     elif is_list(column.type):
-        lists = column.cast(pa.list_(column.type.value_type)).cast(pa.list_(pa.float32()), safe=False)
+        lists = _cast_values(column, pa.float32())
     else:
         raise pa.ArrowNotImplementedError(str(column.type))
     lengths = pc.list_value_length(lists).drop_null()
     if not pc.all(pc.or_(pc.equal(lengths, width), pc.equal(lengths, 0)), min_count=0).as_py():
         raise pa.ArrowInvalid(f"expected {width} numbers")
+    if lists.flatten().null_count:
+        raise pa.ArrowInvalid("expected a number, found null")
     return lists
+
+
+def _cast_values(lists: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """Lists of any kind as lists of values of another type."""
+    if pa.types.is_fixed_size_list(lists.type):
+        # Not every version of Arrow casts these.
+        return pa.array(lists.to_pylist(), pa.list_(lists.type.value_type)).cast(pa.list_(wanted), safe=False)
+    kind = pa.large_list(wanted) if pa.types.is_large_list(lists.type) else pa.list_(wanted)
+    return lists.cast(kind, safe=False)
 
 
 def is_list(kind: pa.DataType) -> bool:

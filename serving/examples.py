@@ -11,13 +11,13 @@ def encode_examples(rows: pa.RecordBatch | pa.Table, types: Columns | None = Non
 
     Args:
         rows: N rows; their columns are the features.
-        types: The features to encode, each as ``string``, ``int64``, ``float32`` or a list of these. None for all columns:
-            text and bytes as ``string``, whole numbers and booleans as ``int64``, other numbers as ``float32``, lists
-            as lists of these.
+        types: The features to encode, each as ``string``, ``int64``, ``float32`` or a list of these. None for all
+            columns: text and bytes as ``string``, whole numbers and booleans as ``int64``, other numbers as
+            ``float32``, lists as lists of these.
         first_row: Row number of the first row, for messages.
 
     Returns:
-        N serialized tf.Examples. Null is an absent feature. Features stand in the order of ``types``.
+        N serialized tf.Examples. Null, and a list of no values, is an absent feature. Features stand in the order of ``types``.
 
     Raises:
         ColumnError: A value cannot be had in its feature's type, or is no UTF-8 in a column of text.

@@ -32,6 +32,7 @@ def parse_texts(raw: pa.Array, column: Column) -> Parsed:
     else:
         rows, values = np.arange(len(raw)), raw
     if pa.types.is_floating(values.type):  # Lists of ids with gaps, as pandas writes them.
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
         whole = pc.equal(pc.floor(values), values)
         integers = pc.if_else(whole, values, None).cast(pa.int64(), safe=False)
         values = pc.if_else(whole, integers.cast(pa.string()), values.cast(pa.string()))
@@ -104,10 +105,10 @@ def _number(text: str | None) -> float:
 
 def _flattened(lists: pa.Array) -> tuple[np.ndarray, pa.Array]:
     """Which row each value of list columns is of, int64 [n], and the values; a null list has none."""
-    kind = lists.type
-    if not pa.types.is_list(kind):
-        lists = lists.cast(pa.list_(kind.value_type))
-    lengths = pc.list_value_length(lists).fill_null(0).to_numpy()
+    if pa.types.is_fixed_size_list(lists.type):
+        lengths = np.where(lists.is_valid().to_numpy(zero_copy_only=False), lists.type.list_size, 0)
+    else:
+        lengths = pc.list_value_length(lists).fill_null(0).to_numpy()
     return np.repeat(np.arange(len(lists)), lengths), lists.flatten()
 
 

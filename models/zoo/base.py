@@ -222,7 +222,7 @@ class MultiDomainModel(tfrs.Model):
         sizes = tf.constant(of_columns(self.layout.vocabulary_sizes, self.layout.slots), ids.dtype)
         # Of a multi-valued field's places, all but the first may be without a value.
         lowest = [0] * (self.layout.num_id_fields - len(self.layout.slots))
-        lowest += [bound for count in self.layout.slots for bound in (0, *[-1] * (count - 1))]
+        lowest += [bound for count in self.layout.slots for bound in (0, *[ids.dtype.min] * (count - 1))]
         ids = tf.where(tf.logical_and(ids >= tf.constant(lowest, ids.dtype), ids < sizes), ids, 0)
         routing = route_rows(domain, self.layout.num_domains)
         return routing, RoutedBatch(

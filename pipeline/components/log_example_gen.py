@@ -84,6 +84,7 @@ class LogExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         examples_utils.set_payload_format(columns, example_gen_pb2.FORMAT_PARQUET)
         counts = IngestionCounts()
         rows = reader.num_rows_hint()
+        values = len(reader.schema()) + sum((field.width or 1) - 1 for field in spec.raw_inputs)
         with (
             unfinished_folder(examples.uri) as examples_folder,
             unfinished_folder(columns.uri) as columns_folder,
@@ -94,7 +95,7 @@ class LogExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
 
             def tasks() -> Iterator[ShardTask]:
                 batches = split_batches(reader, spec, counts, take_wrong_rows)
-                for shard in even_shards(batches, rows_per_shard(rows, len(reader.schema()))):
+                for shard in even_shards(batches, rows_per_shard(rows, values)):
                     folder, name = f"Split-{shard.split}", f"{shard.number:05d}"
                     yield shard_task(
                         shard.rows,

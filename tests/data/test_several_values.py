@@ -53,6 +53,7 @@ def with_feature(**feature: Any) -> DatasetSpec:
         (["a|b", " é | b||b", "?", "", None, "|", "a|?"], [["a", "b"], ["é", "b", "b"], None, None, None, None, ["a"]]),
         ([["a", "b|c"], [], None, ["?"], [" "], ["x", None]], [["a", "b", "c"], None, None, None, None, ["x"]]),
         ([[1, 2], [-3]], [["1", "2"], ["-3"]]),
+        (pa.array([[1, 2], None, [3, 4]], pa.list_(pa.int64(), 2)), [["1", "2"], None, ["3", "4"]]),
         ([[1.0, float("nan")], [2.5]], [["1"], ["2.5"]]),
         ([7, None], [["7"], None]),
         ([b"a|b"], [["a", "b"]]),
@@ -130,8 +131,9 @@ def test_a_vector_of_another_width_is_named_with_its_place(tmp_path: Path) -> No
     reader = open_reader(spec(), tmp_path)
     with pytest.raises(InputError, match="line 5, column 'look': found '1 2 3', expected 2 finite numbers"):
         list(reader.batches())
-    ledger = RowLedger(tolerant=True)
+    ledger = RowLedger(max_share=0.5)
     assert sum(batch.num_rows for batch in reader.batches(ledger=ledger)) == 3
+    assert ledger.quarantined == {"wrong_type": 1}
 
 
 def test_values_are_counted_once_a_row_as_pandas_counts_them() -> None:
@@ -168,6 +170,7 @@ def test_ids_lie_side_by_side_and_vectors_behind_the_numbers() -> None:
         ({"kind": "multi_valued", "dtype": "int64"}, "expected the dtype string, found int64"),
         ({"max_values": 3}, "`max_values` is for a multi_valued field, found the kind categorical"),
         ({"kind": "numeric", "width": 3}, "`width` is for a vector field, found the kind numeric"),
+        ({"kind": "multi_valued", "missing": ["a,b"]}, "`missing` is of single values, found the separator in 'a,b'"),
         ({"kind": "multi_valued", "max_values": 0}, "greater than or equal to 1"),
         ({"kind": "multi_valued", "separator": ""}, "at least 1 character"),
     ],
