@@ -119,7 +119,12 @@ def score(model: LocalModel, rows: RowsLike) -> np.ndarray:
 
 def test_every_way_to_ask_gives_the_same_scores(model: LocalModel, tmp_path: Path) -> None:
     expected = model._servable.predict(
-        "serving_raw", {name: np.array(values) for name, values in CALLER.items()}, ["probability"]
+        "serving_raw",
+        {
+            name: np.array(values, object if isinstance(values[0], str) else np.float32)
+            for name, values in CALLER.items()
+        },
+        ["probability"],
     )["probability"]
     dicts = [dict(zip(CALLER, row, strict=True)) for row in zip(*CALLER.values(), strict=True)]
     assert len(set(expected.tolist())) == 3
