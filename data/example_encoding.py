@@ -30,9 +30,8 @@ def encode_examples(batch: pa.RecordBatch) -> Iterator[pa.Array]:
     """Serializes rows as tf.Examples.
 
     Args:
-      batch: Columns of text, int64, float32, lists of text or float32, or lists of as many of one of the two numbers
-        in every row; they become features of their names.
-        A null leaves the feature out of its row's example.
+      batch: Columns of text, int64, float32, or lists of these (numbers also in lists of a fixed size); they become
+        features of their names. A null, and a list of no values, leaves the feature out of its row's example.
 
     Yields:
       Binary arrays of the rows in their order, a few thousand at a time.
@@ -65,12 +64,7 @@ def _text(name: bytes, column: pa.Array) -> Pieces:
 
 def _text_lists(name: bytes, column: pa.Array) -> Pieces:
     values = column.flatten().cast(pa.binary())
-    tagged = _join([_by_length(values, lambda length: _FIRST + varint(length)), values])
-    ends = pc.list_value_length(column).fill_null(0).to_numpy().cumsum()
-    offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
-    joined = pc.binary_join(pa.ListArray.from_arrays(offsets, tagged), _EMPTY)
-    if column.null_count:
-        joined = pc.if_else(column.is_valid(), joined, pa.scalar(None, pa.binary()))
+    joined = _concatenated(column, _join([_by_length(values, lambda length: _FIRST + varint(length)), values]))
     return _by_length(joined, lambda length: _list_head(name, _FIRST, length)), joined
 
 
@@ -93,12 +87,26 @@ def _float_lists(name: bytes, column: pa.Array) -> Pieces:
     return _packed(name, _SECOND, fixed_width(values, 4 * column.type.list_size), column)
 
 
-def _vectors(name: bytes, column: pa.Array) -> Pieces:
-    ends = pc.list_value_length(column).fill_null(0).to_numpy().cumsum()
-    offsets = np.concatenate([[0], 4 * ends]).astype(np.int32)
-    content = np.ascontiguousarray(column.flatten().fill_null(0).to_numpy().astype("<f4", copy=False))
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(content)]
-    return _packed(name, _SECOND, pa.Array.from_buffers(pa.binary(), len(column), buffers), column)
+def _several_integers(name: bytes, column: pa.Array) -> Pieces:
+    values = column.flatten()
+    encoded = varint_arrays(values.fill_null(0).to_numpy(), 1)
+    joined = _concatenated(column, pc.if_else(values.is_valid(), encoded, _EMPTY))
+    return _by_length(joined, lambda length: _entry_head(name, _THIRD, length)), joined
+
+
+def _several_floats(name: bytes, column: pa.Array) -> Pieces:
+    values = column.flatten()
+    encoded = fixed_width(values.fill_null(0.0).to_numpy().astype("<f4", copy=False), 4)
+    joined = _concatenated(column, pc.if_else(values.is_valid(), encoded, _EMPTY))
+    return _by_length(joined, lambda length: _entry_head(name, _SECOND, length)), joined
+
+
+def _concatenated(column: pa.Array, values: pa.Array) -> pa.Array:
+    """The encoded values of each row's list, one behind the other; null where there are none."""
+    lengths = pc.list_value_length(column).fill_null(0)
+    offsets = np.concatenate([[0], np.cumsum(lengths.to_numpy())]).astype(np.int32)
+    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), values), _EMPTY)
+    return pc.if_else(pc.greater(lengths, 0), joined, pa.scalar(None, pa.binary()))
 
 
 def _values(column: pa.Array) -> np.ndarray:
@@ -116,18 +124,21 @@ def _packed(name: bytes, list_tag: bytes, values: pa.Array, column: pa.Array) ->
     return _by_length(values, lambda length: _entry_head(name, list_tag, length)), values
 
 
-def _is_list_of(kind: pa.DataType) -> Callable[[pa.DataType], bool]:
-    return lambda found: pa.types.is_fixed_size_list(found) and found.value_type == kind
+def _is_list_of(kind: pa.DataType, fixed: bool = False) -> Callable[[pa.DataType], bool]:
+    is_list = pa.types.is_fixed_size_list if fixed else pa.types.is_list
+    return lambda found: is_list(found) and found.value_type == kind
 
 
 _ENCODERS: Mapping[Callable[[pa.DataType], bool], Callable[[bytes, pa.Array], Pieces]] = {
     lambda kind: pa.types.is_string(kind) or pa.types.is_binary(kind): _text,
     pa.types.is_int64: _integers,
     pa.types.is_float32: _floats,
-    lambda kind: pa.types.is_list(kind) and kind.value_type == pa.string(): _text_lists,
-    lambda kind: pa.types.is_list(kind) and kind.value_type == pa.float32(): _vectors,
-    _is_list_of(pa.int64()): _integer_lists,
-    _is_list_of(pa.float32()): _float_lists,
+    _is_list_of(pa.string()): _text_lists,
+    _is_list_of(pa.binary()): _text_lists,
+    _is_list_of(pa.int64()): _several_integers,
+    _is_list_of(pa.float32()): _several_floats,
+    _is_list_of(pa.int64(), fixed=True): _integer_lists,
+    _is_list_of(pa.float32(), fixed=True): _float_lists,
 }
 
 

@@ -1,4 +1,4 @@
-"""Arrow columns in the types that a model's raw features have: string, int64, float32 or vectors of it."""
+"""Arrow columns in the types that a model's raw features have: string, int64, float32 or lists of these."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -151,7 +151,9 @@ def _cast(column: pa.Array, wanted: pa.DataType) -> pa.Array:
     if pa.types.is_fixed_size_list(wanted):
         return _vectors(column, wanted.list_size)
     if is_list(column.type) and wanted == pa.string():
-        return _cast_values(column, pa.string())
+        return as_lists(column, wanted)
+    if is_list(column.type) and is_list(wanted):
+        return as_lists(column, wanted.value_type)
     is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
     return pc.cast(column, wanted, safe=not (is_number and wanted == pa.float32()))
 
@@ -171,7 +173,7 @@ def _vectors(column: pa.Array, width: int) -> pa.Array:
         text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
         lists = pc.split_pattern_regex(text, _BETWEEN_NUMBERS).cast(pa.list_(pa.float32()))
     elif is_list(column.type):
-        lists = _cast_values(column, pa.float32())
+        lists = as_lists(column, pa.float32())
     else:
         raise pa.ArrowNotImplementedError(str(column.type))
     lengths = pc.list_value_length(lists).drop_null()
@@ -182,13 +184,22 @@ def _vectors(column: pa.Array, width: int) -> pa.Array:
     return lists
 
 
-def _cast_values(lists: pa.Array, wanted: pa.DataType) -> pa.Array:
-    """Lists of any kind as lists of values of another type."""
-    if pa.types.is_fixed_size_list(lists.type):
+def as_lists(column: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """Returns lists of any kind as lists of values of another type; null stays null.
+
+    Raises:
+        pyarrow.ArrowInvalid: A value cannot be had in this type.
+    """
+    if column.type == pa.list_(wanted):
+        return column
+    if pa.types.is_fixed_size_list(column.type):
         # Not every version of Arrow casts these.
-        return pa.array(lists.to_pylist(), pa.list_(lists.type.value_type)).cast(pa.list_(wanted), safe=False)
-    kind = pa.large_list(wanted) if pa.types.is_large_list(lists.type) else pa.list_(wanted)
-    return lists.cast(kind, safe=False)
+        column = pa.array(column.to_pylist(), pa.list_(column.type.value_type))
+    lengths = pc.list_value_length(column).fill_null(0)
+    ends = pc.cumulative_sum(lengths.cast(pa.int32()))
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
+    lists = pa.ListArray.from_arrays(offsets, column.flatten().cast(wanted, safe=False))
+    return pc.if_else(column.is_valid(), lists, pa.scalar(None, lists.type)) if column.null_count else lists
 
 
 def is_list(kind: pa.DataType) -> bool:

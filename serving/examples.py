@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from data.example_encoding import encode_examples as encode_columns
-from serving.columns import ColumnError, Columns, as_type, misfits
+from serving.columns import ColumnError, Columns, as_lists, as_type, is_list, misfits
 
 
 def encode_examples(rows: pa.RecordBatch | pa.Table, types: Columns | None = None, first_row: int = 0) -> list[bytes]:
@@ -17,14 +17,15 @@ def encode_examples(rows: pa.RecordBatch | pa.Table, types: Columns | None = Non
         first_row: Row number of the first row, for messages.
 
     Returns:
-        N serialized tf.Examples. Null, and a list of no values, is an absent feature. Features stand in the order of ``types``.
+        N serialized tf.Examples. Null, and a list of no values, is an absent feature. Features stand in
+        the order of ``types``.
 
     Raises:
         ColumnError: A value cannot be had in its feature's type, or is no UTF-8 in a column of text.
         KeyError: There is no column of a feature's name.
     """
     if types is None:
-        types = {field.name: _list_type(field) for field in rows.schema}
+        types = {field.name: _list_type(field.type) for field in rows.schema}
     columns = [_column(rows.column(name), wanted, name, first_row) for name, wanted in types.items()]
     if not columns:
         return [b""] * rows.num_rows
@@ -44,12 +45,19 @@ def _column(column: pa.Array | pa.ChunkedArray, wanted: pa.DataType, name: str, 
             row, reason = next(iter(misfits(column, wanted, name).items()))
             found = reason.removeprefix(f"column {name}: ")
             raise ColumnError(f"column {name}, row {first_row + row}: {found}") from None
+    if is_list(column.type):
+        return as_lists(column, _list_type(column.type.value_type))
     return column.cast(pa.binary()) if pa.types.is_large_binary(column.type) else column
 
 
-def _list_type(field: pa.Field) -> pa.DataType:
+def _list_type(kind: pa.DataType) -> pa.DataType:
     """The type of the tf.Example's list that holds a column's values."""
-    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    if pa.types.is_dictionary(kind):
+        return _list_type(kind.value_type)
+    if is_list(kind):
+        return pa.list_(_list_type(kind.value_type))
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return pa.binary()
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         return pa.int64()
     return pa.float32() if pa.types.is_floating(kind) or pa.types.is_decimal(kind) else pa.string()

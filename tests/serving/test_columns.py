@@ -50,7 +50,8 @@ def test_bytes_stay_bytes() -> None:
         (pa.array(["1.5"]), pa.int64(), "column c, row 10: '1.5' is not an int64"),
         (pa.array([1.0, 1.5]), pa.int64(), "column c, row 11: 1.5 is not an int64"),
         (pa.array(["cheap"]), pa.float32(), "column c, row 10: 'cheap' is not a float"),
-        (pa.array([[1]]), pa.string(), "column c is list<item: int64>, which cannot be had as string"),
+        (pa.array([[1]]), pa.int64(), "column c is list<item: int64>, which cannot be had as int64"),
+        (pa.array([{"a": 1}]), pa.string(), "column c is struct<a: int64>, which cannot be had as string"),
     ],
 )
 def test_misfits_name_column_row_and_value(column: pa.Array, wanted: pa.DataType, message: str) -> None:

@@ -132,3 +132,23 @@ def test_columns_of_a_model_that_does_not_say_its_features() -> None:
     assert set(features) == {"n", "b", "d", "t"}
     assert (features["n"].int64_list.value, features["b"].int64_list.value) == ([3], [1])
     assert (features["d"].float_list.value, features["t"].bytes_list.value) == ([0.5], [b"x"])
+
+
+def test_lists_are_lists_of_values_and_empty_ones_absent() -> None:
+    rows = pa.table(
+        {
+            "tags": pa.array([["a", None, "é"], [], None], pa.large_list(pa.string())),
+            "ids": pa.array([[None, -4], [2**40], None], pa.list_(pa.int64())),
+            "look": pa.array([[0.5, 2.0], [1.0, -1.0], None], pa.list_(pa.float64(), 2)),
+            "raw": pa.array([[b"\xff"], None, [b"q", b"w"]], pa.list_(pa.binary())),
+        }
+    )
+    features = [tf.train.Example.FromString(serialized).features.feature for serialized in encode_examples(rows)]
+    found = [{name: list(getattr(f, f.WhichOneof("kind")).value) for name, f in row.items()} for row in features]
+    assert found == [
+        {"tags": [b"a", "é".encode()], "ids": [-4], "look": [0.5, 2.0], "raw": [b"\xff"]},
+        {"ids": [2**40], "look": [1.0, -1.0]},
+        {"raw": [b"q", b"w"]},
+    ]
+    sliced = [tf.train.Example.FromString(serialized).features.feature for serialized in encode_examples(rows.slice(1))]
+    assert sliced == features[1:]
