@@ -30,7 +30,7 @@ TRANSFORM = ("VocabularyGen", "Transform")
 def run_ours(spec: DatasetSpec, data_dir: Path, output: Path, workers: int) -> dict[str, float]:
     """Runs the four components; returns their seconds by name."""
     example_gen = LogExampleGen(dataset=spec, data_dir=str(data_dir))
-    schema = SchemaFromSpec(dataset=spec.model_dump_json())
+    schema = SchemaFromSpec(dataset=spec.model_dump_json(), group_key=spec.roles.user)
     vocabulary_gen = VocabularyGen(columns=example_gen.outputs["columns"], dataset=spec)
     transform = Transform(
         columns=example_gen.outputs["columns"],

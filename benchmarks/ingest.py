@@ -11,30 +11,23 @@ which Beam and TensorFlow start are in both and cancel. Seconds are those of TFX
 from __future__ import annotations
 
 import argparse
-import datetime
 import functools
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.figure_table import Line, show, write_record
 from benchmarks.process_tree import run_measured
 from benchmarks.wide_columns import wide_spec, write_wide_log
 from data.worker_pool import available_cores
-from pipeline.provenance import git_commit
 
 ROOT = Path(__file__).resolve().parent.parent
 # Rows of the shorter and of the longer log, by number of columns.
@@ -42,34 +35,6 @@ OUR_ROWS = {24: (100_000, 1_000_000), 90: (30_000, 300_000)}
 STOCK_ROWS = {24: (5_000, 25_000), 90: (2_000, 8_000)}
 SCALE_ROWS = (1_000_000, 11_600_000, 23_200_000)
 MEMORY_LIMIT = 6 * 2**30
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the table.
-
-    Attributes:
-      step: What is measured.
-      ours: Our figure.
-      peer: The peer's.
-      ratio: Ours over the peer's.
-      wanted: What the ratio must be: at least, or where `at_most` is set, at most.
-      at_most: Whether less is better.
-      unit: Unit of both figures.
-    """
-
-    step: str
-    ours: float
-    peer: float
-    ratio: float
-    wanted: float
-    at_most: bool = False
-    unit: str = "rows/s"
-
-    @property
-    def reached(self) -> bool:
-        """Whether the ratio is what is wanted."""
-        return self.ratio <= self.wanted if self.at_most else self.ratio >= self.wanted
 
 
 Seconds = Mapping[str, float]
@@ -95,12 +60,14 @@ def compare(work: Path, seed: int, share: float) -> tuple[list[Line], dict[str, 
             name: str, sizes: Sequence[int], run: Callable[[Path, Path], Seconds], columns: int = columns
         ) -> list[tuple[int, Seconds]]:
             done = []
-            for rows in (max(1000, round(size * share)) for size in sizes):
+            # The longer log stays the longer one at any share.
+            for rows in (max(least, round(size * share)) for least, size in zip((500, 1500), sizes, strict=True)):
                 log, output = work / f"log_{columns}_{rows}", work / f"{name}_{columns}_{rows}"
                 if not log.exists():
                     write_wide_log(log, columns, rows, seed)
                 print(f"{name}, {columns} columns, {rows:,} rows", file=sys.stderr, flush=True)
                 done.append((rows, run(log, output)))
+                print(", ".join(f"{step} {took:.1f} s" for step, took in done[-1][1].items()), file=sys.stderr)
                 shutil.rmtree(output)
             seconds[f"{name}_{columns}"] = done
             return done
@@ -137,6 +104,7 @@ def scale(work: Path, seed: int, share: float) -> tuple[list[Line], dict[str, ob
         seconds = json.loads((output / "seconds.json").read_text())
         total = sum(seconds[step] for step in (*data_plane.INGESTION, *data_plane.TRANSFORM))
         found.append({"rows": rows, "seconds": seconds, "rows_per_second": rows / total, "peak_bytes": peak})
+        print(f"{total:.0f} s, {rows / total:,.0f} rows/s, {peak / 2**30:.2f} GiB", file=sys.stderr, flush=True)
         shutil.rmtree(output)
         shutil.rmtree(log)
     small, full, twice = found
@@ -164,23 +132,6 @@ def scale(work: Path, seed: int, share: float) -> tuple[list[Line], dict[str, ob
     return lines, {"runs": found}
 
 
-def show(lines: Sequence[Line]) -> None:
-    """Prints the table."""
-    table = Table(title="Data plane")
-    for name in ("step", "ours", "peer", "ratio", "wanted", "reached"):
-        table.add_column(name, justify="left" if name == "step" else "right")
-    for line in lines:
-        figures = (
-            f"{figure:,.0f} {line.unit}" if figure > 100 else f"{figure:.2f} {line.unit}"
-            for figure in (line.ours, line.peer)
-        )
-        sign = "≤" if line.at_most else "≥"
-        table.add_row(
-            line.step, *figures, f"{line.ratio:.2f}", f"{sign} {line.wanted:g}", "yes" if line.reached else "no"
-        )
-    Console(width=130).print(table)
-
-
 def main() -> int:
     """Measures, prints the table, writes JSON; the exit status is 1 where a line is not reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -201,32 +152,10 @@ def main() -> int:
     )
     with tempfile.TemporaryDirectory(dir=arguments.work) as work:
         lines, details = (scale if arguments.scale else compare)(Path(work), arguments.seed, arguments.share)
-    show(lines)
+    show("Data plane", lines)
     packages = ("tfx", "tensorflow", "tensorflow-transform", "apache-beam", "pyarrow", "numpy")
-    record = {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "machine": {"platform": platform.platform(), "processor": _processor(), "cores": available_cores()},
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "git_commit": git_commit(),
-        "seed": arguments.seed,
-        "share": arguments.share,
-        "lines": [{**asdict(line), "reached": line.reached} for line in lines],
-        "details": details,
-    }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(record, indent=2) + "\n")
-    print(f"written: {output}")
+    write_record(output, lines, packages, arguments.seed, {"share": arguments.share, "details": details})
     return 0 if all(line.reached for line in lines) else 1
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
-    )
 
 
 if __name__ == "__main__":

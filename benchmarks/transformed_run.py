@@ -55,7 +55,7 @@ class TransformedRun:
         self._raw_spec = transform.raw_feature_spec()
         self._parse_spec = transform.transformed_feature_spec()
         self.layout = feature_layout(spec, transform)
-        self._training = self._split("train")
+        self.training_data = self._split("train")
         self._validation = Validation(self._split("validation"), spec.domains)
 
     def train(self, model_config: ModelConfig, config: TrainingConfig) -> tuple[MultiDomainModel, TrainingResult]:
@@ -65,7 +65,7 @@ class TransformedRun:
         model = build_model(model_config, self.layout, seed=config.seed)
         model.compile(optimizer=build_optimizer(model, config))
         with tempfile.TemporaryDirectory() as folder:
-            result = train(model, self._training, self._validation, config, checkpoint_dir=folder, log_dir=folder)
+            result = train(model, self.training_data, self._validation, config, checkpoint_dir=folder, log_dir=folder)
         return model, result
 
     def test_rows(self) -> dict[str, np.ndarray]:
