@@ -1,4 +1,4 @@
-"""A column held in memory for look-ups: text that repeats is held once, and a number of four bytes a row."""
+"""A column held in memory for look-ups: text that repeats is held once, and one to four bytes a row."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import pyarrow.compute as pc
 
 # Text of more different values than this share of the rows is held as it is.
 _REPEATS = 0.5
+# By type, how many values it has codes for.
+_CODES = {pa.int8(): 2**7, pa.int16(): 2**15}
 
 
 class CompactColumn:
@@ -34,7 +36,8 @@ def _joined(parts: list[pa.Array]) -> pa.Array:
     chunks = pa.chunked_array(parts).unify_dictionaries().chunks
     # Unified, the chunks have one dictionary: their codes follow each other.
     dictionary = chunks[-1].dictionary
-    codes = pa.concat_arrays([chunk.indices for chunk in chunks])
-    if len(dictionary) > _REPEATS * len(codes):
-        return pc.take(dictionary, codes)
+    if len(dictionary) > _REPEATS * sum(map(len, chunks)):
+        return pc.take(dictionary, pa.concat_arrays([chunk.indices for chunk in chunks]))
+    kind = next((kind for kind, most in _CODES.items() if len(dictionary) <= most), pa.int32())
+    codes = pa.concat_arrays([chunk.indices.cast(kind) for chunk in chunks])
     return pa.DictionaryArray.from_arrays(codes, dictionary)

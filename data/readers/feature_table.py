@@ -42,8 +42,9 @@ class FeatureTable:
             for name, column in self._columns.items():
                 column.add(parsed[name])
         keys = pa.concat_arrays(parts)
-        _check_unique(file, key, keys)
         self._index = KeyIndex(keys)
+        if self._index.has_repeats:
+            raise _repeated(file, key, keys)
 
     def look_up(self, keys: pa.Array) -> Mapping[str, pa.Array]:
         """The table's columns for the rows with these keys; null where it has no such key."""
@@ -51,19 +52,17 @@ class FeatureTable:
         return {name: column.take(rows) for name, column in self._columns.items()}
 
 
-def _check_unique(file: RawFile, key: Column, keys: pa.Array) -> None:
+def _repeated(file: RawFile, key: Column, keys: pa.Array) -> InputError:
     codes = keys.dictionary_encode().indices.to_numpy()
     # A new key gets the next code, so the first row that does not is the first repeat.
     first_seen = np.maximum.accumulate(codes)
-    repeats = np.flatnonzero(np.diff(first_seen, prepend=-1) == 0)
-    if len(repeats):
-        row = int(repeats[0])
-        first = int(np.flatnonzero(codes == codes[row])[0])
-        raise InputError(
-            f"found the key {shown(keys[row].as_py())} again, first on {file.line_word} "
-            f"{file.line_of(first)}, expected each key once",
-            file=file.path,
-            line=file.line_of(row),
-            line_word=file.line_word,
-            column=key.name,
-        )
+    row = int(np.flatnonzero(np.diff(first_seen, prepend=-1) == 0)[0])
+    first = int(np.flatnonzero(codes == codes[row])[0])
+    return InputError(
+        f"found the key {shown(keys[row].as_py())} again, first on {file.line_word} "
+        f"{file.line_of(first)}, expected each key once",
+        file=file.path,
+        line=file.line_of(row),
+        line_word=file.line_word,
+        column=key.name,
+    )

@@ -17,15 +17,17 @@ class KeyIndex:
 
     Whole numbers that lie close together, as re-indexed ids do, are looked up in a table of their own range; other
     keys by binary search, text by its hash and then compared.
+
+    Attributes:
+      has_repeats: Whether a key is there more than once; which of its rows is then found is undefined.
     """
 
     def __init__(self, keys: pa.Array) -> None:
         """Builds the index.
 
         Args:
-          keys: Int64 or text [N], each different.
+          keys: Int64 or text [N].
         """
-        self._keys = keys
         self._direct: np.ndarray | None = None
         self._first = 0
         numbers = _numbers(keys)
@@ -34,11 +36,14 @@ class KeyIndex:
             if last - self._first < _SPARSE * len(keys):
                 self._direct = np.full(last - self._first + 1, -1, np.int32)
                 self._direct[numbers - self._first] = np.arange(len(keys), dtype=np.int32)
+                self.has_repeats = np.count_nonzero(self._direct >= 0) < len(keys)
                 return
+        self._keys = keys
         self._order = np.argsort(numbers, kind="stable").astype(np.int32)
         self._sorted = numbers[self._order]
         # Two texts of one hash: as good as never, but then only a comparison of all keys is right.
         self._ambiguous = bool((self._sorted[1:] == self._sorted[:-1]).any())
+        self.has_repeats = self._ambiguous and pc.count_distinct(keys).as_py() < len(keys)
 
     def rows(self, keys: pa.Array) -> pa.Array:
         """The row of each key, int32; null where the table has no such key or the key is null."""

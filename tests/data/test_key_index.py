@@ -35,17 +35,21 @@ def test_texts_of_one_hash(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def check(keys: pa.Array, asked: pa.Array) -> None:
     expected = pc.index_in(asked, value_set=keys, skip_nulls=True)
-    assert KeyIndex(keys).rows(asked).equals(pc.if_else(asked.is_valid(), expected, pa.scalar(None, pa.int32())))
+    index = KeyIndex(keys)
+    assert index.rows(asked).equals(pc.if_else(asked.is_valid(), expected, pa.scalar(None, pa.int32())))
+    assert not index.has_repeats
+    if len(keys):
+        assert KeyIndex(pa.concat_arrays([keys, keys[-1:]])).has_repeats
 
 
-@pytest.mark.parametrize("different", [3, 200])
-def test_a_compact_column_gives_back_what_it_was_given(different: int) -> None:
-    rng = np.random.default_rng(0)
-    values = [None if n == 0 else f"v{n}" for n in rng.integers(different, size=100).tolist()]
+@pytest.mark.parametrize(("different", "count"), [(3, 100), (200, 100), (200, 1_000), (40_000, 100_000)])
+def test_a_compact_column_gives_back_what_it_was_given(different: int, count: int) -> None:
+    drawn = np.random.default_rng(0).integers(different, size=count).tolist()
+    values = [None if n == 0 else f"v{n}" for n in drawn]
     column = CompactColumn()
-    for start in (0, 40, 70):
-        column.add(pa.array(values[start : start + (40 if start == 0 else 30)], pa.string()))
-    rows = [5, None, 99, 0, 41, 70]
+    for start, end in ((0, 40), (40, 70), (70, count)):
+        column.add(pa.array(values[start:end], pa.string()))
+    rows = [5, None, count - 1, 0, 41, 70]
     for _ in range(2):
         taken = column.take(pa.array(rows, pa.int32()))
         assert taken.type == pa.string()

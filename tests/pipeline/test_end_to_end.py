@@ -147,7 +147,7 @@ def resumed_run(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> 
     run = DemoRun(Path(shutil.copytree(demo_run.log, folder / "log")), folder / "out")
     last = max(example.features.feature["time_ms"].int64_list.value[0] for example in raw_rows(demo_run, "train"))
     change_later_rows(run.log, last)
-    arguments = [*run.arguments, "--set=training.epochs=6", "--set=training.checkpoint_every_steps=2"]
+    arguments = [*run.arguments, "--set=training.epochs=3", "--set=training.checkpoint_every_steps=4"]
     process = subprocess.Popen(
         [sys.executable, "-m", "crocodile", *map(str, arguments)],
         cwd=ROOT,
