@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+
+from serving.lean_tensorflow import without_keras
+
+with without_keras():
+    import tensorflow as tf
 
 # The session's own binding. Session.run would cast what it is fed to the placeholder's dtype and rewrite the
 # runtime's messages; this call does neither, so that its errors are TensorFlow Serving's, to the letter.
