@@ -70,17 +70,19 @@ class Loader:
     def _load(self, directory: Path, version: int) -> Servable:
         options = self._options
         servable = Servable(directory, version, tags=options.tags, parallelism=options.parallelism)
+        doing = ""
         try:
             scheduler = self._scheduler_for(directory)
             if scheduler is not None and scheduler is not self._scheduler:
                 servable.on_close.append(scheduler.stop)
             if scheduler is not None:
                 servable.runner = BatchingSession(servable.run, scheduler).run
+            doing = "its warm-up failed: "
             if options.warmup:
                 warm_up(servable, options.warmup_iterations)
         except ServingError as error:
             servable.close()
-            raise ServableLoadError(f"cannot serve the SavedModel in {directory}: {error.message}") from error
+            raise ServableLoadError(f"cannot serve the SavedModel in {directory}: {doing}{error.message}") from error
         except BaseException:
             servable.close()
             raise

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from serving.batching_parameters import BatchingParameters
 from serving.errors import ServableLoadError
 from serving.inference import predict
 from serving.loader import Loader, LoaderOptions
@@ -28,10 +29,10 @@ def put(directory: Path, *records: bytes) -> None:
             writer.write(record)
 
 
-def predict_log(signature: str = "rows") -> bytes:
+def predict_log(signature: str = "rows", rows: int = 1) -> bytes:
     log = PredictionLog()
     log.predict_log.request.model_spec.CopyFrom(ModelSpec(name="m", signature_name=signature))
-    log.predict_log.request.inputs["matrix"].CopyFrom(to_proto(np.ones((1, 2), np.float32)))
+    log.predict_log.request.inputs["matrix"].CopyFrom(to_proto(np.ones((rows, 2), np.float32)))
     return log.SerializeToString()
 
 
@@ -77,3 +78,16 @@ def test_a_file_of_another_format(exported: Path) -> None:
     (exported / WARMUP_FILE).write_bytes(b"not a TFRecord file, but long enough to hold a header")
     with pytest.raises(ServableLoadError, match="Please verify your warmup data is in TFRecord format"):
         Loader().load(exported, 1)
+
+
+def test_a_request_larger_than_a_batch_is_split_where_that_is_allowed(exported: Path) -> None:
+    put(exported, predict_log(rows=64))
+    loader = Loader(LoaderOptions(batching=BatchingParameters(max_batch_size=16)))
+    message = "its warm-up failed: Task size 64 is larger than maximum input batch size 16$"
+    with pytest.raises(ServableLoadError, match=message):
+        loader.load(exported, 1)
+    loader.close()
+    split = BatchingParameters(max_batch_size=64, enable_large_batch_splitting=True, max_execution_batch_size=16)
+    loader = Loader(LoaderOptions(batching=split))
+    loader.load(exported, 1).close()
+    loader.close()
