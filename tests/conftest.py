@@ -34,6 +34,18 @@ SMALL = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--kills 50`: so often during pushes, on each of two file systems, and during reloads."""
+    parser.addoption("--kills", type=int, default=25, help="kill -9 so often in each test of it (default: 25)")
+
+
+@pytest.fixture(scope="session")
+def kills(pytestconfig: pytest.Config) -> int:
+    """How often a test kills a process at a random moment."""
+    count: int = pytestconfig.getoption("--kills")
+    return count
+
+
 def crocodile(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Runs the command line as a person would, in a process of its own."""
     command = [sys.executable, "-m", "crocodile", *map(str, arguments)]

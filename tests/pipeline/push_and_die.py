@@ -1,6 +1,9 @@
 """Pushes models and is killed while it does, again and again: SIGKILL at random moments.
 
-usage: python -m tests.pipeline.push_and_die SEED KILLS BASE MODEL_A MODEL_B   (Trainer artifacts' folders)
+usage: python -m tests.pipeline.push_and_die SEED MODEL_A MODEL_B   (Trainer artifacts' folders)
+
+Reads lines `KILLS BASE`, and prints one for each: how many pushes into that base path were cut short, and how many
+versions there are now; or which of them is not whole.
 """
 
 import os
@@ -38,8 +41,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def main(seed: str, kills: str, base: str, *models: str) -> None:
-    chance = random.Random(int(seed))
+def push_and_die(chance: random.Random, kills: int, base: str, models: list[str]) -> str:
     whole = [files(Path(model, "Format-Serving")) for model in models]
     push(models[0], base, f"{base}-archive")
     # The second, because the first one pays for what is done once.
@@ -47,7 +49,7 @@ def main(seed: str, kills: str, base: str, *models: str) -> None:
     push(models[1], base, f"{base}-archive-1")
     took = time.monotonic() - started
     cut_short = 0
-    for turn in range(int(kills)):
+    for turn in range(kills):
         child = os.fork()
         if child == 0:
             push(models[turn % 2], base, f"{base}-archive-of-{turn}")
@@ -58,12 +60,19 @@ def main(seed: str, kills: str, base: str, *models: str) -> None:
         killed = os.WIFSIGNALED(status)
         cut_short += killed
         # A busy machine pushes slower: about every other push is to be cut short on any.
-        took *= 1.2 if killed else 1 / 1.2
+        took *= 1.5 if killed else 1 / 1.5
         for version in Path(base).iterdir():
             if version.name.isdigit() and files(version) not in whole:
-                sys.exit(f"version {version.name} is not whole after kill {turn}")
+                return f"version {version.name} is not whole after kill {turn}"
     versions = sum(path.name.isdigit() for path in Path(base).iterdir())
-    print(f"cut short {cut_short}, versions {versions}")
+    return f"cut short {cut_short}, versions {versions}"
+
+
+def main(seed: str, *models: str) -> None:
+    chance = random.Random(int(seed))
+    for line in sys.stdin:
+        kills, base = line.rstrip("\n").split(" ", 1)
+        print(push_and_die(chance, int(kills), base, list(models)), flush=True)
 
 
 if __name__ == "__main__":
