@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from serving.lean_tensorflow import without_keras
+from serving.lean_tensorflow import lean_import
 
-with without_keras():
+with lean_import():
     import tensorflow as tf
 
 # The session's own binding. Session.run would cast what it is fed to the placeholder's dtype and rewrite the

@@ -1,3 +1,5 @@
+import gc
+import importlib
 import importlib.util
 import subprocess
 import sys
@@ -5,7 +7,7 @@ from importlib.machinery import PathFinder
 
 import pytest
 
-from serving.lean_tensorflow import without_keras
+from serving.lean_tensorflow import lean_import
 
 
 @pytest.mark.parametrize("name", ["keras", "tf_keras"])
@@ -13,13 +15,14 @@ def test_keras_is_found_and_not_loaded(name: str, monkeypatch: pytest.MonkeyPatc
     there = PathFinder.find_spec(name)
     assert there is not None
     monkeypatch.delitem(sys.modules, name, raising=False)
-    with without_keras():
+    with lean_import():
         found = importlib.util.find_spec(name)
         assert found is not None and found.submodule_search_locations == there.submodule_search_locations
         # As TensorFlow imports it, and takes the failure for a machine without Keras.
         with pytest.raises(ImportError, match=f"{name} is not imported along with TensorFlow"):
-            importlib.import_module(f"{name}.src.optimizers")
-        assert name not in sys.modules
+            importlib.import_module(name)
+        assert name not in sys.modules and not gc.isenabled()
+    assert gc.isenabled()
     found = importlib.util.find_spec(name)
     assert found is not None and found.loader is not None and type(found.loader) is type(there.loader)
 
