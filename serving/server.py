@@ -1,9 +1,11 @@
 """The embedded model server: TensorFlow Serving's protocol over gRPC and REST."""
 
+from __future__ import annotations
+
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serving.config_polling import ConfigPoller
 from serving.credentials import ServerTls, SslConfigTls
@@ -12,10 +14,11 @@ from serving.loader import Loader, LoaderOptions
 from serving.model_config import read_model_config, single_model_config
 from serving.model_service import ModelService
 from serving.prediction_service import PredictionService, RequestRunner
-from serving.rest_api import RestApi
-from serving.rest_server import RestOptions, RestServer
 from serving.served_model import LoadRetries
 from serving.server_core import ServerCore
+
+if TYPE_CHECKING:
+    from serving.rest_server import RestOptions, RestServer
 
 logger = logging.getLogger(__name__)
 
@@ -154,6 +157,10 @@ class ModelServer:
         self._grpc = grpc_server
         address = grpc_server.start()
         if options.rest_port is not None:
+            # HTTP takes a third of a second to import, which who serves gRPC alone need not wait for.
+            from serving.rest_api import RestApi
+            from serving.rest_server import RestServer
+
             self._rest = RestServer(RestApi(self._core, runner, options.rest_timeout_s), self._rest_options())
             self.rest_address = self._rest.start()
         self.address = address
@@ -189,7 +196,7 @@ class ModelServer:
         self._core.stop()
         self._loader.close()
 
-    def __enter__(self) -> "ModelServer":
+    def __enter__(self) -> ModelServer:
         """Starts the server; it is stopped when the block ends."""
         self.start()
         return self
@@ -214,6 +221,8 @@ class ModelServer:
         )
 
     def _rest_options(self) -> RestOptions:
+        from serving.rest_server import RestOptions
+
         options = self._options
         return RestOptions(
             host=options.host,
