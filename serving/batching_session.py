@@ -52,7 +52,8 @@ class BatchingSession:
     def _pieces(self, key: object, inputs: Tensors, rows: int) -> list[Tensors]:
         parameters = self._scheduler.parameters
         size = parameters.execution_size
-        if not parameters.enable_large_batch_splitting or rows > parameters.max_batch_size:
+        # One row cannot be split: the queue's lock, which many callers want, is not asked for.
+        if not parameters.enable_large_batch_splitting or rows <= 1 or rows > parameters.max_batch_size:
             return [inputs]
         first = self._scheduler.open_slot(key)
         if rows <= (first or size):
