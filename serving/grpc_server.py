@@ -20,6 +20,7 @@ from serving.protos import (
     add_ModelServiceServicer_to_server,
     add_PredictionServiceServicer_to_server,
 )
+from serving.request_parsing import ParsingInterceptor
 
 _SERVICES = (PredictionServiceStub.service, ModelServiceStub.service)
 
@@ -68,6 +69,7 @@ class GrpcServer:
         self._credentials = options.tls.credentials() if options.tls else None
         self._server = grpc.server(
             futures.ThreadPoolExecutor(options.threads, thread_name_prefix="grpc"),
+            interceptors=[ParsingInterceptor()],
             maximum_concurrent_rpcs=options.max_requests,
             options=[
                 ("grpc.max_receive_message_length", options.max_message_bytes),
