@@ -16,10 +16,10 @@ from data.spec import DatasetSpec
 from models.config import ModelConfig, TrainingConfig
 from models.export import export
 from models.features import FeatureLayout
-from models.training.checkpoints import training_key
 from models.training.input import TransformedData
 from models.training.loop import train
 from models.training.optimizers import build_optimizer
+from models.training.training_key import training_key
 from models.training.validation import Validation
 from models.zoo import build_model
 

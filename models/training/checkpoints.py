@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Mapping
 
 import tensorflow as tf
 import tf_keras as keras
@@ -50,7 +47,7 @@ class Checkpoints:
         """Opens a folder of checkpoints.
 
         Args:
-          folder: One training's folder; see `training_key`.
+          folder: One training's folder; see `training_key.py`.
           model: A compiled model.
           state: Its progress.
           average: The average of its weights, where one is kept.
@@ -84,15 +81,3 @@ class Checkpoints:
         if path is None:
             raise FileNotFoundError(f"{self._folder}: no best weights were saved")
         self._weights.restore(path).expect_partial()
-
-
-def training_key(parts: Mapping[str, str]) -> str:
-    """Names a training by all that decides its outcome, so that only the very same training is resumed.
-
-    Args:
-      parts: Config, code and data, as text.
-
-    Returns:
-      16 hexadecimal digits.
-    """
-    return hashlib.sha256(json.dumps(dict(parts), sort_keys=True).encode()).hexdigest()[:16]

@@ -11,10 +11,10 @@ from models.config import ModelConfig, TrainingConfig
 from models.export import model_weights
 from models.features import FeatureLayout
 from models.metrics.keras_metric import flatten
-from models.training.checkpoints import training_key
 from models.training.input import TransformedData
 from models.training.loop import TrainingResult, train
 from models.training.optimizers import build_optimizer, dense_variables, wide_tables
+from models.training.training_key import training_key
 from models.training.validation import Validation, stopping_score
 from models.zoo import build_model
 from models.zoo.base import MultiDomainModel
