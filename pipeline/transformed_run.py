@@ -1,4 +1,4 @@
-"""The transformed examples of a finished run, and trainings on them one after the other in one process."""
+"""The transformed examples of a finished run, and trainings on them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from models.training.optimizers import build_optimizer
 from models.training.validation import Validation
 from models.zoo import build_model
 from models.zoo.base import MultiDomainModel
+from pipeline.run_examples import RunExamples
 
 
 @dataclass(frozen=True)
@@ -48,28 +49,40 @@ class TransformedRun:
         Raises:
           FileNotFoundError: There are none.
         """
-        self._examples = _newest(output / "pipeline/Transform/transformed_examples")
-        transform = tft.TFTransformOutput(str(_newest(output / "pipeline/Transform/transform_graph")))
+        self._examples = RunExamples.below(output)
+        transform = tft.TFTransformOutput(str(self._examples.transform))
         self._transform = transform.transform_features_layer()
-        self._raw_examples = _newest(output / "pipeline/LogExampleGen/examples")
         self._raw_spec = transform.raw_feature_spec()
         self._parse_spec = transform.transformed_feature_spec()
         self.layout = feature_layout(spec, transform)
         self.training_data = self._split("train")
         self._validation = Validation(self._split("validation"), spec.domains)
 
-    def train(self, model_config: ModelConfig, config: TrainingConfig) -> tuple[MultiDomainModel, TrainingResult]:
-        """Trains a model as the pipeline's Trainer does; the best weights are in it."""
+    def train(
+        self, model_config: ModelConfig, config: TrainingConfig, folder: Path | None = None
+    ) -> tuple[MultiDomainModel, TrainingResult]:
+        """Trains a model as the pipeline's Trainer does; the best weights are in it.
+
+        Args:
+          model_config: The model.
+          config: The training, with its seed.
+          folder: Where this very training's checkpoints lie, from which it goes on after a kill; without one it keeps
+            none.
+
+        Raises:
+          ValueError: The model's settings do not go together, such as a loss between the experts of a model without.
+        """
         keras.backend.clear_session()
         keras.utils.set_random_seed(config.seed)
         model = build_model(model_config, self.layout, seed=config.seed)
         model.compile(optimizer=build_optimizer(model, config))
-        with tempfile.TemporaryDirectory() as folder:
-            result = train(model, self.training_data, self._validation, config, checkpoint_dir=folder, log_dir=folder)
+        with tempfile.TemporaryDirectory() as unkept:
+            place = str(folder or unkept)
+            result = train(model, self.training_data, self._validation, config, checkpoint_dir=place, log_dir=place)
         return model, result
 
     def test_rows(self) -> dict[str, np.ndarray]:
-        """Labels, users and domains of the test rows."""
+        """Labels, users and domains (their numbers) of the test rows."""
         names = (LABEL, "user", "domain")
         return {name: np.concatenate([batch[name].numpy() for batch in self._test_batches]) for name in names}
 
@@ -79,19 +92,12 @@ class TransformedRun:
         return np.concatenate([predict(batch).numpy() for batch in self._test_batches])
 
     def _split(self, split: Split) -> TransformedData:
-        return TransformedData.match([str(self._examples / f"Split-{split}" / "*")], self._parse_spec)
+        return TransformedData.match([str(self._examples.transformed / f"Split-{split}" / "*")], self._parse_spec)
 
     @cached_property
     def _test_batches(self) -> list[dict[str, tf.Tensor]]:
-        raw = TransformedData.match([str(self._raw_examples / "Split-test" / "*")], self._raw_spec)
+        raw = TransformedData.match([str(self._examples.raw / "Split-test" / "*")], self._raw_spec)
         return list(_RawData(raw.files, raw.feature_spec, self._transform).batches(8192))
-
-
-def _newest(folder: Path) -> Path:
-    versions = sorted((child for child in folder.glob("*") if child.name.isdigit()), key=lambda child: int(child.name))
-    if not versions:
-        raise FileNotFoundError(f"{folder}: nothing here; expected the output folder of a finished `crocodile run`")
-    return versions[-1]
 
 
 def use_threads(number: int) -> None:
