@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from data.storage import location
 from pipeline.config_file import load_config
@@ -24,6 +25,7 @@ def run(
     data_dir: str | Path,
     paths: RunPaths,
     on_component: Callable[[str, int, int], None] | None = None,
+    last: str | None = None,
 ) -> None:
     """Runs the pipeline.
 
@@ -32,6 +34,7 @@ def run(
       data_dir: Folder of the log's files, or its URI.
       paths: Where everything the run writes lies.
       on_component: Called with a component's id, its number from 1 and how many there are, as each one starts.
+      last: A component's id: it and what it needs run, and nothing else; by default everything runs.
 
     Raises:
       Exception: Whatever a component raised.
@@ -39,6 +42,7 @@ def run(
     # tensorflow-recommenders runs on Keras 2 only, and importing TFX fixes which Keras it is.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     from tfx.orchestration.local import local_dag_runner
+    from tfx.orchestration.pipeline import RunOptions
 
     from pipeline import create_pipeline
     from pipeline.component_log import component_started
@@ -51,8 +55,22 @@ def run(
         checkpoint_dir=str(paths.checkpoint_dir),
         metadata_path=str(paths.metadata_path),
     )
-    with component_started(len(pipeline.components), on_component):
-        local_dag_runner.LocalDagRunner().run(pipeline)
+    needed = len(pipeline.components) if last is None else _needed(pipeline.components, last)
+    options = None if last is None else RunOptions(to_nodes=[last])
+    with component_started(needed, on_component):
+        local_dag_runner.LocalDagRunner().run(pipeline, run_options=options)
+
+
+def _needed(components: Sequence[Any], last: str) -> int:
+    """How many components one needs, itself among them."""
+    by_id = {component.id: component for component in components}
+    found, waiting = set(), [last]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [node.id for node in by_id[name].upstream_nodes]
+    return len(found)
 
 
 def main() -> None:
