@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.settings import RunConfig
 
 Key = tuple[str | int, ...]
+Config = TypeVar("Config", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
@@ -30,10 +31,16 @@ class ConfigError(ValueError):
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Reads a run's config and applies overrides; see `read_config`."""
+    return read_config(path, RunConfig, overrides)
+
+
+def read_config(path: Path, kind: type[Config], overrides: Sequence[str] = ()) -> Config:
     """Reads a config file and applies overrides.
 
     Args:
       path: A YAML file.
+      kind: What it describes.
       overrides: `key=value` pairs such as `training.epochs=3`; the value is read as YAML.
 
     Returns:
@@ -58,9 +65,9 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     for override in overrides:
         _apply(values, override, sources)
     try:
-        return RunConfig.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        faults = [_describe(fault, path, lines, sources) for fault in error.errors()]
+        faults = [_describe(fault, kind, path, lines, sources) for fault in error.errors()]
         raise ConfigError("\n".join(faults)) from error
 
 
@@ -118,7 +125,7 @@ def _apply(values: dict[str, Any], override: str, sources: dict[Key, str]) -> No
     sources[changed] = override
 
 
-def _describe(fault: Any, path: Path, lines: dict[Key, int], sources: dict[Key, str]) -> str:
+def _describe(fault: Any, kind: type[BaseModel], path: Path, lines: dict[Key, int], sources: dict[Key, str]) -> str:
     """One fault in words: where, which key, what was found, what was expected."""
     key = _without_tags(fault["loc"], lines, sources)
     where = next(
@@ -131,7 +138,7 @@ def _describe(fault: Any, path: Path, lines: dict[Key, int], sources: dict[Key, 
         where = f"{path}:{line}" if line else str(path)
     name = _dotted(key)
     if fault["type"] == "extra_forbidden":
-        known = _known_keys(RunConfig, key[:-1])
+        known = _known_keys(kind, key[:-1])
         near = difflib.get_close_matches(str(key[-1]), known, n=1)
         hint = f"; did you mean `{near[0]}`?" if near else f"; known keys here: {', '.join(known)}"
         return f"{where}: unknown key `{name}`{hint}"
