@@ -79,7 +79,9 @@ class RowProgress:
             of = f" of {self._total:,}"
             left = f", {_duration(max(0, self._total - self.rows) / max(speed, 1e-9))} left"
         note = f", {self.note}" if self.note else ""
-        self._say(f"{self.rows:,}{of} {self._unit}, {speed:,.0f} {self._unit}/s{left}{note}")
+        # Steps that take minutes each are not told by the second.
+        per = f"{speed:,.0f} {self._unit}/s" if speed >= 1 else f"{speed * 3600:,.0f} {self._unit}/h"
+        self._say(f"{self.rows:,}{of} {self._unit}, {per}{left}{note}")
 
     def _say(self, text: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {self._step}: {text}", file=self._stream, flush=True)

@@ -19,7 +19,8 @@ _STYLE = """
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
 main{max-width:68rem;margin:0 auto;padding:1rem}
 h1{font-size:1.6rem;margin:.4rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem}
-body{overflow-x:hidden}p{margin:.4rem 0}.soft{color:var(--soft)}.verdict{border-left:.4rem solid var(--soft);
+body{overflow-x:hidden}p{margin:.4rem 0;overflow-wrap:anywhere}
+.soft{color:var(--soft)}.verdict{border-left:.4rem solid var(--soft);
 background:var(--panel);padding:.6rem 1rem;border-radius:.3rem;font-size:1.1rem}.verdict.good{border-color:var(--good)}
 .verdict.bad{border-color:var(--bad)}.scroll{overflow-x:auto;border:1px solid var(--line);border-radius:.3rem}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
@@ -30,7 +31,7 @@ button{font:inherit;font-size:.8rem;
 color:var(--accent);background:none;border:1px solid var(--line);border-radius:.3rem;padding:.15rem .6rem;
 cursor:pointer;margin:.3rem 0}
 pre{overflow-x:auto;background:var(--panel);padding:.8rem;border-radius:.3rem;font-size:.8rem}
-details{margin:.4rem 0}summary{cursor:pointer}
+details{margin:.4rem 0}summary{cursor:pointer}td.best{font-weight:700}td.second{text-decoration:underline}
 """
 
 _SCRIPT = """
@@ -112,7 +113,8 @@ class HtmlPage:
 
         Args:
           columns: Headings.
-          rows: Cells: text, or numbers, or pairs of what is shown and what is sorted by; None is left empty.
+          rows: Cells: text, or numbers, or pairs of what is shown and what is sorted by, or such pairs with a mark,
+            `best` or `second`; None is left empty.
         """
         self._tables += 1
         name = f"table{self._tables}"
@@ -161,11 +163,12 @@ class HtmlPage:
 
 
 def _cell(value: Any) -> str:
-    shown, sorted_by = value if isinstance(value, tuple) else (value, value)
+    shown, sorted_by, *marks = value if isinstance(value, tuple) else (value, value)
     if shown is None:
         return '<td data-value=""></td>'
     if isinstance(shown, float):
         shown = f"{shown:.4f}"
     elif isinstance(shown, int):
         shown = f"{shown:,}"
-    return f'<td data-value="{html.escape(str(sorted_by))}">{html.escape(str(shown))}</td>'
+    marked = f' class="{html.escape(" ".join(marks))}"' if any(marks) else ""
+    return f'<td{marked} data-value="{html.escape(str(sorted_by))}">{html.escape(str(shown))}</td>'
