@@ -6,12 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.metrics.domain_summary import summarize
-from models.metrics.group_codes import group_codes
 from models.metrics.grouped_auc import GroupedAUC
-from models.metrics.pair_counts import PairCounts, Tally
-from models.metrics.row_checks import check_rows, column
-from models.metrics.score_order import score_order
-from models.metrics.slices import one_slice
+from models.metrics.row_checks import column
 
 
 def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float | None:
@@ -54,23 +50,3 @@ def grouped_auc(
     """
     found = summarize(labels, scores, groups, min_group_rows=min_group_rows)
     return GroupedAUC(found["gauc"], found["gauc_users"], found["gauc_rows"], found["users"], found["rows"])
-
-
-def group_counts(labels: npt.ArrayLike, scores: npt.ArrayLike, groups: npt.ArrayLike) -> PairCounts:
-    """The pairs of every group, from which its AUC is computed; groups in the order of `group_codes`.
-
-    Args:
-      labels: Array of shape [N] or [N, 1] of 0 and 1.
-      scores: Array of shape [N] or [N, 1]; higher means more likely 1.
-      groups: Array of shape [N] or [N, 1], the group (usually the user) of each row: integers, text or bytes.
-
-    Raises:
-      ValueError: If a score is NaN, a label is not 0 or 1, a group is missing, or the lengths differ.
-    """
-    label_column, score_column = check_rows(labels, scores)
-    codes, keys = group_codes(groups, label_column.size)
-    order, ranks, sorted_labels = score_order(label_column, score_column)
-    tally = Tally(np.array([label_column.size]), len(keys))
-    zeros = np.zeros(label_column.size)
-    tally.feed(ranks, sorted_labels, zeros, zeros, one_slice(label_column.size).codes, codes[order], None)
-    return tally.of_cells
