@@ -23,13 +23,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow as tf
 
 from benchmarks.figure_table import Line, show, write_record
-from benchmarks.transformed_run import TransformedRun
 from models.training.input import TransformedData
 from models.training.optimizers import build_optimizer
 from models.zoo import build_model
 from models.zoo.base import MultiDomainModel
 from pipeline.config_file import load_config
 from pipeline.settings import RunConfig
+from pipeline.transformed_run import TransformedRun
 
 ROOT = Path(__file__).resolve().parent.parent
 # By name, what TFRecord files are compressed with: TensorFlow's name of it and the level.

@@ -62,9 +62,9 @@ class Comparison:
         """
         record = self.run / "run.json"
         if record.is_file():
-            theirs = json.loads(record.read_text(encoding="utf-8"))["config"]["dataset"]
-            own = self.config.dataset.model_dump(mode="json")
-            other = sorted(key for key in own.keys() | theirs.keys() if own.get(key) != theirs.get(key))
+            theirs = RunConfig.model_validate(json.loads(record.read_text(encoding="utf-8"))["config"]).dataset
+            own = self.config.dataset
+            other = [key for key in type(own).model_fields if getattr(own, key) != getattr(theirs, key)]
             if other:
                 raise InputError(f"the run is of another dataset: `dataset.{other[0]}` differs", file=record)
         data = RunExamples.below(self.run).fingerprint()
