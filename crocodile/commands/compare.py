@@ -6,7 +6,7 @@ import argparse
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crocodile.component_progress import ComponentProgress
 from crocodile.folder_lock import FolderInUse, exclusive
@@ -15,11 +15,13 @@ from data.checks import check_input
 from data.errors import InputError
 from data.storage import location
 from data.worker_pool import available_cores
-from pipeline.compare.comparison import Comparison
 from pipeline.compare.plan import ComparePlan, plan_with
 from pipeline.config_file import ConfigError, load_config, read_config
 from pipeline.run_paths import RunPaths
 from pipeline.settings import RunConfig
+
+if TYPE_CHECKING:
+    from pipeline.compare.comparison import Comparison
 
 _EXAMPLES = """examples:
   crocodile compare --config configs/demo.yaml --data output/demo/log --models single_domain,mmoe,crocodile
@@ -92,6 +94,9 @@ def run(arguments: argparse.Namespace) -> int:
             if (getattr(arguments, option) or 1) < 1:
                 raise ConfigError(f"--{option}: expected at least 1, found {getattr(arguments, option)}")
         jobs = arguments.jobs or max(1, available_cores() // arguments.threads)
+        # It imports Numba and SciPy: a wrong option is reported before that.
+        from pipeline.compare.comparison import Comparison
+
         output = (arguments.output or Path("output") / f"{config.name}_compare").resolve()
         with exclusive(output), log_to(output / "compare.log"):
             source = arguments.finished_run or _prepared(config, arguments.data, output / "run")
