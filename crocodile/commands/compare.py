@@ -27,7 +27,7 @@ _EXAMPLES = """examples:
   crocodile compare --config configs/demo.yaml --data output/demo/log --models single_domain,mmoe,crocodile
   crocodile compare --config configs/demo.yaml --run output/demo --losses cov,dot,cos --seeds 5
   crocodile compare --config configs/demo.yaml --run output/demo --sets 2,3,5 --alphas 0.01,0.1,1 --jobs 4
-  crocodile compare --config configs/demo.yaml --run output/demo --plan configs/compare_demo.yaml --output output/tables
+  crocodile compare --config configs/demo.yaml --run output/demo --plan configs/compare/paper.yaml
 
 Writes tables/*.csv, *.md and *.tex, compare.html, compare.json, and every training's metrics and test predictions in
 results/. Killed, it goes on where it was when it is called again; a finished training is never repeated, unless config,

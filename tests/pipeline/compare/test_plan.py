@@ -23,7 +23,7 @@ def test_without_a_choice_the_papers_models_are_compared() -> None:
 
 
 def test_rows_that_are_one_model_are_trained_once() -> None:
-    plan = read_config(ROOT / "configs/compare_demo.yaml", ComparePlan)
+    plan = read_config(ROOT / "configs/compare/paper.yaml", ComparePlan)
     trained = Variants.of(plan, OWN).all()
     assert len({row.model for row in trained}) == len(trained)
     # 12 models; 6 losses and their base; PG with and without CovLoss; two for each of 2, 3 and 5 sets (4 is the run's
