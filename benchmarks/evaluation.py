@@ -6,22 +6,20 @@ r"""How fast the judge is: metrics, the Evaluator component and batch evaluation
     python -m benchmarks.evaluation --parts evaluate --config configs/demo.yaml \
         --model output/demo/serving_model/crocodile --data output/demo/log
 
-Every figure is taken in this run, peer beside ours, best of `--repeats`; the result is one JSON object.
+Every figure is taken in this run, peer beside ours, best of `--repeats`. The evaluate part trains the demo's model on a
+short log of its own where no model is given. The exit status is 1 where a line is not reached.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +28,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np  # noqa: E402
 
+from benchmarks.figure_table import Line, show, write_record  # noqa: E402
 from models.metrics.bootstrap import Bootstrap  # noqa: E402
 from models.metrics.domain_summary import per_domain  # noqa: E402
-from pipeline.provenance import git_commit  # noqa: E402
 
-PARTS = ("metrics", "evaluator", "evaluate")
+ROOT = Path(__file__).resolve().parent.parent
+Measured = tuple[list[Line], dict[str, object]]
 RUNNER = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
@@ -57,7 +56,7 @@ def make_rows(rows: int, users: int, domains: int) -> tuple[np.ndarray, ...]:
     return labels, scores, rng.integers(0, users, rows), rng.choice(domains, rows, p=shares / shares.sum())
 
 
-def measure_metrics(args: argparse.Namespace) -> dict[str, Any]:
+def measure_metrics(args: argparse.Namespace) -> Measured:
     """Overall and per-domain AUC and gAUC against a group-by over users with scikit-learn, and one sort."""
     import pandas as pd
     from sklearn.metrics import roc_auc_score
@@ -78,21 +77,18 @@ def measure_metrics(args: argparse.Namespace) -> dict[str, Any]:
     grouped = best(1, lambda: (part.groupby("user").apply(auc_of), part.groupby(["domain", "user"]).apply(auc_of)))
     whole = best(1, lambda: (auc_of(table), table.groupby("domain").apply(auc_of)))
     peer = whole + grouped * args.users / min(args.users, args.peer_users)
-    return {
-        "rows": args.rows,
-        "users": args.users,
+    what = f"{args.rows:,} scores, {args.users:,} users"
+    return [
+        Line(f"{what}: AUC and gAUC, to scikit-learn by user", args.rows / ours, args.rows / peer, peer / ours, 50.0),
+        Line(f"{what}: to one NumPy sort of the scores", ours, sort, ours / sort, 4.0, True, "s"),
+    ], {
         "domains": args.domains,
-        "seconds": ours,
         "seconds_with_200_replicates": intervals,
-        "numpy_sort_seconds": sort,
-        "times_a_sort": ours / sort,
-        "scikit_learn_seconds": peer,
         "scikit_learn_measured_on_users": min(args.users, args.peer_users),
-        "times_faster": peer / ours,
     }
 
 
-def measure_evaluator(args: argparse.Namespace) -> dict[str, Any]:
+def measure_evaluator(args: argparse.Namespace) -> Measured:
     """TFX's Evaluator with this project's metrics against the same component with TFMA's AUC, sliced by domain."""
     import pyarrow as pa
     import tensorflow as tf
@@ -169,15 +165,12 @@ def measure_evaluator(args: argparse.Namespace) -> dict[str, Any]:
 
     mine = best(1, lambda: run(ours, "ours", "pipeline.metrics.slice_batches"))
     theirs = best(1, lambda: run(stock, "stock", None))
-    return {
-        "rows": args.evaluator_rows,
-        "rows_per_second": args.evaluator_rows / mine,
-        "stock_auc_rows_per_second": args.evaluator_rows / theirs,
-        "times_faster": theirs / mine,
-    }
+    rows = args.evaluator_rows
+    what = f"Evaluator, {rows:,} rows, to TFMA's stock AUC by domain"
+    return [Line(what, rows / mine, rows / theirs, theirs / mine, 5.0)], {"domains": args.domains}
 
 
-def measure_evaluate(args: argparse.Namespace) -> dict[str, Any]:
+def measure_evaluate(args: argparse.Namespace) -> Measured:
     """`crocodile evaluate` from raw log to metrics against the model alone, on examples that lie in memory."""
     from data.example_encoding import encode_examples
     from data.ingest import split_batches
@@ -186,62 +179,87 @@ def measure_evaluate(args: argparse.Namespace) -> dict[str, Any]:
     from pipeline.config_file import load_config
     from pipeline.scorers import SavedModelScorer
 
-    config = load_config(args.config, [])
-    spec = config.dataset
-    examples: list[bytes] = []
-    for split, batch in split_batches(open_reader(spec, args.data), spec):
-        if split == args.split:
-            examples += [example for part in encode_examples(batch) for example in part.to_pylist()]
-    with closing(SavedModelScorer(args.model)) as scorer, tempfile.TemporaryDirectory() as output:
-        scorer.score(examples[:4096], 4096)
-        alone = best(args.repeats, lambda: scorer.score(examples, 4096))
-        whole = best(args.repeats, lambda: evaluate(config, scorer, args.data, args.split, Path(output)))
-    return {
-        "rows": len(examples),
-        "rows_per_second": len(examples) / whole,
-        "model_alone_rows_per_second": len(examples) / alone,
-        "share_of_the_model_alone": alone / whole,
-    }
+    with tempfile.TemporaryDirectory(prefix="evaluate-benchmark-") as folder:
+        model, log = args.model, args.data
+        if model is None:
+            model = trained_model(args.config, Path(folder))
+            log = make_log(Path(folder) / "log", args.evaluate_rows)
+        config = load_config(args.config, [])
+        spec = config.dataset
+        examples: list[bytes] = []
+        for split, batch in split_batches(open_reader(spec, log), spec):
+            if split == args.split:
+                examples += [example for part in encode_examples(batch) for example in part.to_pylist()]
+        with closing(SavedModelScorer(model)) as scorer:
+            scorer.score(examples[:4096], 4096)
+            alone = best(args.repeats, lambda: scorer.score(examples, 4096))
+            whole = best(args.repeats, lambda: evaluate(config, scorer, log, args.split, Path(folder) / "evaluation"))
+    rows = len(examples)
+    what = f"crocodile evaluate, {rows:,} rows, to the model alone at 4096"
+    return [Line(what, rows / whole, rows / alone, alone / whole, 0.7)], {"replicates": config.evaluation.replicates}
 
 
-def main() -> None:
-    """Runs the parts that are asked for and prints the JSON."""
+def trained_model(config: Path, folder: Path) -> Path:
+    """The base path of a model of full size that was trained on few rows: how fast it is does not depend on them."""
+    log = make_log(folder / "training_log", 20_000)
+    run = ["run", "--config", config, "--data", log, "--output", folder / "run", "--set=training.epochs=1"]
+    # The gate is no part of this: any model will do.
+    asked = [f"--set=evaluation.{name}" for name in ("min_auc=0.0", "min_gauc=0.0", "replicates=0")]
+    _crocodile(*run, *asked)
+    (served,) = (folder / "run" / "serving_model").iterdir()
+    return served
+
+
+def make_log(folder: Path, rows: int) -> Path:
+    """A demo log."""
+    _crocodile("data", "generate", "--rows", rows, "--output", folder)
+    return folder
+
+
+def _crocodile(*arguments: object) -> None:
+    command = [sys.executable, "-m", "crocodile", *map(str, arguments)]
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
+PARTS = {"metrics": measure_metrics, "evaluator": measure_evaluator, "evaluate": measure_evaluate}
+
+
+def main() -> int:
+    """Runs the parts that are asked for, prints the table, writes JSON; 1 where a line is not reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", default="metrics,evaluator", help=f"of {','.join(PARTS)} (default: %(default)s)")
+    parser.add_argument("--parts", default=",".join(PARTS), help="(default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--rows", type=int, default=10_000_000, help="scores of the metrics part (%(default)s)")
     parser.add_argument("--users", type=int, default=100_000, help="users of the metrics part (%(default)s)")
     parser.add_argument("--domains", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--peer-users", type=int, default=2_000, help="users scikit-learn is timed on (%(default)s)")
     parser.add_argument("--evaluator-rows", type=int, default=1_000_000, help="default: %(default)s")
-    parser.add_argument("--config", type=Path, help="evaluate: the run's config")
-    parser.add_argument("--model", type=Path, help="evaluate: a pushed model")
-    parser.add_argument("--data", type=Path, help="evaluate: folder of the log's files")
+    parser.add_argument(
+        "--evaluate-rows", type=int, default=1_000_000, help="rows of the log that is made for evaluate (%(default)s)"
+    )
+    parser.add_argument("--config", type=Path, default=ROOT / "configs/demo.yaml", help="evaluate: the run's config")
+    parser.add_argument("--model", type=Path, help="evaluate: a pushed model, with --data")
+    parser.add_argument("--data", type=Path, help="evaluate: folder of the log's files, with --model")
     parser.add_argument("--split", default="test", help="evaluate: which rows (default: %(default)s)")
-    parser.add_argument("--output", type=Path, help="JSON file to write besides printing")
+    parser.add_argument("--output", type=Path, default=ROOT / "output/benchmarks/evaluation.json", help="JSON file")
     args = parser.parse_args()
     parts = args.parts.split(",")
     unknown = set(parts) - set(PARTS)
     if unknown:
         parser.error(f"--parts: unknown {', '.join(sorted(unknown))}; known are {', '.join(PARTS)}")
-    if "evaluate" in parts and None in (args.config, args.model, args.data):
-        parser.error("the evaluate part needs --config, --model and --data")
-    result: dict[str, Any] = {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "machine": {"cpu": platform.processor() or platform.machine(), "cores": os.cpu_count()},
-        "versions": {name: version(name) for name in ("numpy", "numba", "scikit-learn", "tensorflow", "tfx")},
-        "python": platform.python_version(),
-        "commit": git_commit(),
-    }
-    measures = {"metrics": measure_metrics, "evaluator": measure_evaluator, "evaluate": measure_evaluate}
+    if (args.model is None) != (args.data is None):
+        parser.error("--model and --data go together")
+    lines: list[Line] = []
+    details: dict[str, object] = {}
     for part in parts:
-        print(f"measuring {part}", file=sys.stderr)
-        result[part] = measures[part](args)
-    text = json.dumps(result, indent=2)
-    print(text)
-    if args.output is not None:
-        args.output.write_text(text + "\n", encoding="utf-8")
+        print(f"measuring {part}", file=sys.stderr, flush=True)
+        found, details[part] = PARTS[part](args)
+        lines += found
+    show("The judge", lines)
+    packages = ("numpy", "numba", "scikit-learn", "tensorflow", "tensorflow-model-analysis", "tfx")
+    write_record(args.output, lines, packages, 0, {"details": details})
+    return 0 if all(line.reached for line in lines) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
