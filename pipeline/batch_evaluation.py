@@ -24,7 +24,7 @@ from models.metrics.bootstrap import Bootstrap
 from models.metrics.comparison import compare
 from models.metrics.domain_summary import DOMAINS, DomainSummary, domain_summary
 from models.metrics.judgement import Judgement
-from models.metrics.row_store import MAX_ROWS_IN_MEMORY, RowStore
+from models.metrics.row_store import RowStore
 from pipeline.json_file import write_json
 from pipeline.provenance import provenance
 from pipeline.read_ahead import read_ahead
@@ -64,13 +64,12 @@ def evaluate(
     slices: Sequence[str] = (),
     batch_size: int = 4096,
     max_slices: int = 100,
-    max_rows_in_memory: int = MAX_ROWS_IN_MEMORY,
 ) -> Evaluation:
     """Scores a split, and writes `predictions.parquet` and `metrics.json`.
 
     Args:
       config: Describes the log; its `evaluation` section says what the gAUC is the mean over, and how intervals are
-        found.
+        found, and how many rows are held before sorted runs go to a temporary folder in `output`.
       scorer: The model.
       data_dir: Folder of the log's files, or its URI.
       split: Which rows.
@@ -79,7 +78,6 @@ def evaluate(
       slices: What to slice by besides the domain, see `RowSlices`.
       batch_size: Rows a call of the model.
       max_slices: Slices of a division that are reported, those with the most rows.
-      max_rows_in_memory: Rows beyond which sorted runs go to a temporary folder in `output`.
 
     Returns:
       What was found.
@@ -114,7 +112,7 @@ def evaluate(
         stack.enter_context(progress)
         names = [DOMAINS, *divisions.names]
         stores = {
-            column: stack.enter_context(RowStore(names, max_rows_in_memory, output)) for column in scorers
+            column: stack.enter_context(RowStore(names, gate.max_rows_in_memory, output)) for column in scorers
         }  # fmt: skip
         writer: pq.ParquetWriter | None = None
         with closing(read_ahead(encoded())) as batches:

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from data.strict_model import StrictModel
+from models.metrics.memory_limit import MAX_ROWS_IN_MEMORY
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Distance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -82,6 +83,8 @@ class EvaluationConfig(Limits):
       replicates: Logs that the bootstrap draws for the intervals; 0 for no intervals.
       confidence: Level of the intervals.
       bootstrap_seed: Decides the draws.
+      max_rows_in_memory: Scored rows of a slice that are held. Past it `crocodile evaluate` sorts on disk and stays
+        exact; the Evaluator, whose workers share no disk, goes over to a sketch and says how far it may be off.
     """
 
     min_auc: _Share = 0.55
@@ -96,6 +99,7 @@ class EvaluationConfig(Limits):
     replicates: Annotated[int, Field(ge=0, le=10_000)] = 200
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     bootstrap_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    max_rows_in_memory: Annotated[int, Field(ge=2)] = MAX_ROWS_IN_MEMORY
 
     def allowed_change(self, metric: str) -> float | None:
         """How much worse a metric may become against the last blessed model; None where that is not asked."""

@@ -25,6 +25,9 @@ Writes metrics.json (overall, per domain and per slice, with intervals) and pred
 label, time and probability). With --baseline both models are judged on the same rows: which domains gained and which
 paid, by a paired bootstrap over users.
 
+Past evaluation.max_rows_in_memory rows, sorted runs go to a temporary folder in --output; the metrics stay exact, and
+metrics.json says which it was.
+
 A slice is a column of the log, hour, position (of the row among the user's), cold_user or cold_item (not in the
 training rows), or several of these joined by *.
 """
@@ -52,9 +55,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--split", choices=SPLITS, default="test", help="which rows (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("output/evaluation"), help="default: %(default)s")
     parser.add_argument("--batch-size", type=_positive, default=4096, help="rows a call (default: %(default)s)")
-    parser.add_argument(
-        "--max-rows-in-memory", type=_positive, default=50_000_000, help="beyond it rows go to disk (%(default)s)"
-    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a config key")
     parser.set_defaults(run=run)
 
@@ -99,7 +99,6 @@ def run(arguments: argparse.Namespace) -> int:
                 baseline=baseline,
                 slices=arguments.slices,
                 batch_size=arguments.batch_size,
-                max_rows_in_memory=arguments.max_rows_in_memory,
             )
     except (ConfigError, InputError, ServingError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -85,14 +85,15 @@ def two_sided_p(differences: _Floats) -> float | None:
     return min(1.0, 2 * (float(rarer) + 1) / (defined.size + 1))
 
 
-def group_hashes(keys: Sequence[Any] | npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+def group_hashes(keys: Sequence[Any] | npt.NDArray[Any], seed: int = 0) -> npt.NDArray[np.uint64]:
     """A hash of every group's key as text, uint64 [G]: 17, "17" and b"17" are one user in two logs.
 
     Args:
       keys: Integers, text or bytes.
+      seed: Another seed gives other hashes.
     """
     texts = [key.decode("utf-8", "backslashreplace") if isinstance(key, bytes) else str(key) for key in keys]
-    return hash_keys([pa.array(texts, pa.string())])
+    return hash_keys([pa.array(texts, pa.string())], seed)
 
 
 @dataclass(frozen=True)
@@ -116,19 +117,19 @@ def resample(
     cell_groups: npt.NDArray[np.int64],
     cell_values: _Floats,
     hashes: npt.NDArray[np.uint64],
-    slice_count: int,
+    slice_rows: npt.NDArray[np.int64],
     bins: int,
     bootstrap: Bootstrap,
 ) -> Resampled:
     """Draws the replicates of all slices.
 
     Args:
-      chunks: Called for an iterable of (ranks, labels, scores, slices, groups, bins) in ascending order of score.
+      chunks: Called for an iterable of (ranks, labels, scores, slices, groups) in ascending order of score.
       cell_slices: int64 [C], the slice of each cell.
       cell_groups: int64 [C], the group of each cell.
       cell_values: float64 [C, Q], what is summed over a slice's cells.
       hashes: uint64 [G], see `group_hashes`.
-      slice_count: Number of slices, S.
+      slice_rows: int64 [S], rows of each slice.
       bins: Calibration bins of a slice.
       bootstrap: How many, and which seed.
     """
@@ -140,9 +141,9 @@ def resample(
         count = min(block, bootstrap.replicates - start)
         weights = np.empty((len(hashes), count), np.uint8)
         _draw_weights(hashes, np.uint64(bootstrap.seed), start, _POISSON, weights)
-        sums = np.zeros((slice_count, cell_values.shape[1], count))
+        sums = np.zeros((len(slice_rows), cell_values.shape[1], count))
         _sum_cells(cell_slices, cell_groups, cell_values, weights, sums)
-        return *_rank(chunks(), weights, slice_count, bins, count), sums
+        return *_rank(chunks(), weights, slice_rows, bins, count), sums
 
     with ThreadPoolExecutor(max_workers=min(len(starts), os.cpu_count() or 1)) as pool:
         parts = list(pool.map(draw, starts))
@@ -151,14 +152,19 @@ def resample(
 
 
 def _rank(
-    chunks: Iterable[Sequence[npt.NDArray[Any]]], weights: npt.NDArray[np.uint8], slices: int, bins: int, count: int
+    chunks: Iterable[Sequence[npt.NDArray[Any]]],
+    weights: npt.NDArray[np.uint8],
+    slice_rows: npt.NDArray[np.int64],
+    bins: int,
+    count: int,
 ) -> tuple[_Floats, _Floats]:
+    slices = len(slice_rows)
     tallies = np.zeros((4, slices, count))  # negatives, positives, won twice, tied
     gaps = np.zeros((slices, bins, count))
-    runs = np.zeros(slices, np.int64)
+    places = np.zeros((slices, 3), np.int64)  # the run of equal scores, rows before it, rows so far
     last = np.zeros(2, np.uint64)
-    for ranks, labels, scores, codes, groups, parts in chunks:
-        _rank_weighted(ranks, labels, scores, codes, groups, parts, weights, tallies, gaps, runs, last)
+    for ranks, labels, scores, codes, groups in chunks:
+        _rank_weighted(ranks, labels, scores, codes, groups, slice_rows, weights, tallies, gaps, places, last)
     negatives, positives, won_twice, _ = tallies
     with np.errstate(invalid="ignore", divide="ignore"):
         return won_twice / (2 * negatives * positives), np.abs(gaps).sum(axis=1) / (negatives + positives)
@@ -199,7 +205,7 @@ def _sum_cells(cell_slices, cell_groups, values, weights, sums):  # type: ignore
 
 @numba.njit(cache=True, nogil=True)
 def _rank_weighted(  # type: ignore[no-untyped-def]
-    ranks, labels, scores, slices, groups, bins, weights, tallies, gaps, runs, last
+    ranks, labels, scores, slices, groups, slice_rows, weights, tallies, gaps, places, last
 ):  # fmt: skip
     last_rank, run = last[0], np.int64(last[1])
     for i in range(ranks.size):
@@ -213,10 +219,14 @@ def _rank_weighted(  # type: ignore[no-untyped-def]
             continue
         weight = weights[groups[i]]
         negatives, positives, won, ties = tallies[0, s], tallies[1, s], tallies[2, s], tallies[3, s]
-        # What is tied is written down only where scores are equal: most rows save the work.
-        if tied and runs[s] != run:
-            runs[s] = run
-            ties[:] = 0
+        place = places[s]
+        if place[0] != run:
+            place[0] = run
+            place[1] = place[2]
+            # What is tied is written down only where scores are equal: most rows save the work.
+            if tied:
+                ties[:] = 0
+        place[2] += 1
         if labels[i] == 0:
             for b in range(weight.size):
                 negatives[b] += weight[b]
@@ -230,7 +240,8 @@ def _rank_weighted(  # type: ignore[no-untyped-def]
             if tied:
                 for b in range(weight.size):
                     won[b] -= weight[b] * ties[b]
-        gap = gaps[s, bins[i]]
+        # The calibration bin of the rows as they are, as in `pair_counts.Tally`.
+        gap = gaps[s, place[1] * gaps.shape[1] // slice_rows[s]]
         difference = scores[i] - labels[i]
         for b in range(weight.size):
             gap[b] += weight[b] * difference

@@ -177,7 +177,8 @@ class _Division:
         self, bootstrap: Bootstrap, hashes: npt.NDArray[np.uint64] | None, min_group_rows: int
     ) -> dict[str, Judged]:
         tally = Tally(self._rows, len(self._cells))
-        bins = [self._feed(tally, chunk) for chunk in self._chunks()]
+        for chunk in self._chunks():
+            self._feed(tally, chunk)
         # Cells ascend by slice, so each slice's cells lie side by side.
         bounds = np.searchsorted(self._cells, np.arange(len(self._slices) + 1) * self._groups)
         of_slices, of_cells = tally.of_slices, tally.of_cells
@@ -185,7 +186,7 @@ class _Division:
         aucs, errors = of_slices.auc(), tally.calibration_errors()
         replicates: list[dict[str, _Floats]] = [{} for _ in self._slices]
         if hashes is not None:
-            replicates = self._replicates(tally, bins, bootstrap, hashes, min_group_rows)
+            replicates = self._replicates(tally, bootstrap, hashes, min_group_rows)
         found = {}
         for s in np.flatnonzero(of_slices.rows):
             losses, predictions = tally.sums[bounds[s] : bounds[s + 1]].sum(axis=0)
@@ -217,17 +218,16 @@ class _Division:
             cells = np.union1d(cells, (codes.astype(np.int64) * self._groups + chunk.groups)[codes >= 0])
         return cells
 
-    def _feed(self, tally: Tally, chunk: SortedRows) -> npt.NDArray[np.uint8]:
+    def _feed(self, tally: Tally, chunk: SortedRows) -> None:
         codes = chunk.slices[self._name]
         cells = None
         if len(self._cells) != len(self._slices) * self._groups:
             cells = np.searchsorted(self._cells, codes.astype(np.int64) * self._groups + chunk.groups)
-        return tally.feed(chunk.ranks, chunk.labels, chunk.scores, chunk.losses, codes, chunk.groups, cells)
+        tally.feed(chunk.ranks, chunk.labels, chunk.scores, chunk.losses, codes, chunk.groups, cells)
 
     def _replicates(
         self,
         tally: Tally,
-        bins: list[npt.NDArray[np.uint8]],
         bootstrap: Bootstrap,
         hashes: npt.NDArray[np.uint64],
         min_group_rows: int,
@@ -247,11 +247,11 @@ class _Division:
         ).astype(np.float64)
 
         def rows() -> Iterator[tuple[npt.NDArray[Any], ...]]:
-            for chunk, part in zip(self._chunks(), bins, strict=True):
-                yield chunk.ranks, chunk.labels, chunk.scores, chunk.slices[self._name], chunk.groups, part
+            for chunk in self._chunks():
+                yield chunk.ranks, chunk.labels, chunk.scores, chunk.slices[self._name], chunk.groups
 
         slices, groups = np.divmod(self._cells, max(1, self._groups))
-        drawn = resample(rows, slices, groups, values, hashes, len(self._slices), BINS, bootstrap)
+        drawn = resample(rows, slices, groups, values, hashes, self._rows, BINS, bootstrap)
         won, weight, losses, predictions, positives, counts = drawn.sums.transpose(1, 0, 2)
         with np.errstate(invalid="ignore", divide="ignore"):
             metrics = {

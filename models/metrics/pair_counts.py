@@ -84,7 +84,7 @@ class Tally:
         slices: npt.NDArray[np.int32],
         groups: npt.NDArray[np.integer],
         cells: _Ints | None,
-    ) -> npt.NDArray[np.uint8]:
+    ) -> None:
         """Counts the next rows.
 
         Args:
@@ -96,17 +96,12 @@ class Tally:
           groups: Integers [N], the group of each row.
           cells: int64 [N], the cell of each row; not read where there is no slice. None where cell slice * G + group
             is that of a slice and a group, G being the number of groups.
-
-        Returns:
-          uint8 [N], the calibration bin of each row in its slice.
         """
-        bins = np.zeros(len(ranks), np.uint8)
         _count(
             ranks, labels, scores, losses, slices,
             groups if cells is None else cells, len(self._cells) // max(1, len(self._rows)) if cells is None else 0,
-            self._rows, self._slices, self._cells, self.sums, self.gaps, self._last, bins,
+            self._rows, self._slices, self._cells, self.sums, self.gaps, self._last,
         )  # fmt: skip
-        return bins
 
     @property
     def of_slices(self) -> PairCounts:
@@ -136,7 +131,7 @@ def _counts(tally: _Ints) -> PairCounts:
 
 @numba.njit(cache=True, nogil=True)
 def _count(  # type: ignore[no-untyped-def]
-    ranks, labels, scores, losses, slices, numbers, stride, slice_rows, of_slices, of_cells, sums, gaps, last, bins
+    ranks, labels, scores, losses, slices, numbers, stride, slice_rows, of_slices, of_cells, sums, gaps, last
 ):  # fmt: skip
     last_rank, run = last[0], np.int64(last[1])
     for i in range(ranks.size):
@@ -167,9 +162,7 @@ def _count(  # type: ignore[no-untyped-def]
             of_slice[_POSITIVES] += 1
             of_cell[_WON_TWICE] += 2 * of_cell[_NEGATIVES] - of_cell[_TIED]
             of_cell[_POSITIVES] += 1
-        part = of_slice[_BEFORE] * BINS // slice_rows[s]
-        bins[i] = part
-        gaps[s, part] += scores[i] - labels[i]
+        gaps[s, of_slice[_BEFORE] * BINS // slice_rows[s]] += scores[i] - labels[i]
         sums[cell, 0] += losses[i]
         sums[cell, 1] += scores[i]
     last[0], last[1] = last_rank, np.uint64(run)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,11 +21,11 @@ import numpy.typing as npt
 from models.metrics.bootstrap import NO_BOOTSTRAP, Bootstrap
 from models.metrics.group_codes import group_codes
 from models.metrics.judgement import Judgement, SortedRows, judge_sorted
+from models.metrics.memory_limit import MAX_ROWS_IN_MEMORY
 from models.metrics.row_checks import check_rows
 from models.metrics.score_order import ordered_bits, score_of_bits, score_order
 from models.metrics.slices import slice_name
 
-MAX_ROWS_IN_MEMORY = 50_000_000
 OVERALL = "overall"
 
 
@@ -38,7 +39,7 @@ class _Columns(NamedTuple):
 
 
 class RowStore:
-    """Collects rows batch by batch, then judges them; a context manager that removes its temporary files."""
+    """Collects rows batch by batch, then judges them; its temporary files go with it, or with its context."""
 
     def __init__(
         self, divisions: Sequence[str] = (), max_rows: int = MAX_ROWS_IN_MEMORY, folder: Path | None = None
@@ -61,6 +62,7 @@ class RowStore:
         self._max_rows = max_rows
         self._parent = folder
         self._folder: Path | None = None
+        self._remove: Callable[[], object] = lambda: None
         self._batches: list[_Columns] = []
         self._held = 0
         self._runs: list[Path] = []
@@ -73,8 +75,7 @@ class RowStore:
 
     def __exit__(self, *exc_info: object) -> None:
         """Removes what was written."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._remove()
 
     @property
     def method(self) -> str:
@@ -185,6 +186,8 @@ class RowStore:
         order, _, labels = score_order(columns.labels, columns.scores)
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="scored-rows-", dir=self._parent))
+            # Also for a store that is forgotten without having been entered, as a metric's is when it begins anew.
+            self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         run = self._folder / f"run-{len(self._runs)}"
         run.mkdir()
         np.save(run / "ranks.npy", ordered_bits(columns.scores[order].astype(np.float64)))

@@ -13,6 +13,23 @@ METRICS = ("auc", "gauc", "log_loss", "calibration", "ece")
 """The metrics that have an interval."""
 
 
+class Approximation(TypedDict):
+    """How far a record of very many rows may be from the exact one (`scored_rows.py`).
+
+    Attributes:
+      auc: The most that the AUC can be off.
+      gauc: The gAUC is off by more only once in 16,000 times: it is that of a sample of users.
+      ece: The most that the expected calibration error can be off; None where scores lie outside [0, 1].
+      user_share: Share of the users in the sample. `users`, `gauc_users` and `gauc_rows` are estimates
+        from it.
+    """
+
+    auc: float
+    gauc: float
+    ece: float | None
+    user_share: float
+
+
 class Summary(TypedDict):
     """Metrics of one set of rows; None where a metric is not defined (`null` in JSON).
 
@@ -31,6 +48,7 @@ class Summary(TypedDict):
       mean_prediction: Mean score; None without rows.
       intervals: Ends of the confidence interval of every metric of `METRICS`, where intervals were asked for; None
         where the metric, or it in half of the replicates, is not defined.
+      approximation: How far the metrics may be off, where there were too many rows to hold; all else is exact.
     """
 
     auc: float | None
@@ -46,6 +64,7 @@ class Summary(TypedDict):
     mean_label: float | None
     mean_prediction: float | None
     intervals: NotRequired[dict[str, tuple[float, float] | None]]
+    approximation: NotRequired[Approximation]
 
 
 def record(

@@ -53,6 +53,7 @@ def build_eval_config(
         "replicates": gate.replicates,
         "level": gate.confidence,
         "seed": gate.bootstrap_seed,
+        "max_rows": gate.max_rows_in_memory,
     }
     metrics = {
         "auc": _metric(summary_metrics.ExactAUC, options),

@@ -14,6 +14,7 @@ from models.metrics.domain_summary import DomainSummary, in_order
 from models.metrics.slices import slice_name
 from models.metrics.summary import EMPTY, METRICS, Summary
 from pipeline.metrics.guarded_change import CHANGE_SUFFIX
+from pipeline.metrics.slice_summary import ERROR_SUFFIX, USER_SHARE
 
 _COUNTS = ("rows", "users", "gauc_rows", "gauc_users", "positives")
 
@@ -170,6 +171,9 @@ def _summary(values: dict[str, float]) -> Summary:
     if f"{METRICS[0]}_low" in values:
         ends = {name: (_defined(values[f"{name}_low"]), _defined(values[f"{name}_high"])) for name in METRICS}
         fields["intervals"] = {name: None if None in pair else pair for name, pair in ends.items()}
+    if values.get(USER_SHARE, 1.0) < 1:
+        errors = {name: _defined(values[name + ERROR_SUFFIX]) for name in ("auc", "gauc", "ece")}
+        fields["approximation"] = {**errors, USER_SHARE: values[USER_SHARE]}
     return cast(Summary, fields)
 
 

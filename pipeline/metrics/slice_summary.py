@@ -20,9 +20,13 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from models.metrics.judgement import Judged
 from models.metrics.scored_rows import ScoredRows
-from models.metrics.summary import METRICS
+from models.metrics.summary import METRICS, Approximation
 from pipeline.metrics.row_preprocessor import RowPreprocessor, ScoredBatch, prediction_key
 from pipeline.metrics.summary_options import SummaryOptions
+
+ERROR_SUFFIX = "_error"
+USER_SHARE = "user_share"
+_EXACT = Approximation(auc=0.0, gauc=0.0, ece=0.0, user_share=1.0)
 
 
 def summary_key(
@@ -98,6 +102,8 @@ def field_computations(
 ) -> metric_types.MetricComputations:
     """Returns computations that report fields of the summary, NaN where a field is None.
 
+    Besides the summary's own, `<metric>_error` says how far a metric may be from the exact one, 0 where it is exact.
+
     Args:
       options: How a slice is summarized.
       fields: Field of `Summary` by the name of the metric that reports it.
@@ -139,7 +145,10 @@ class _Fields:
             for metric, interval in summary.get("intervals", {}).items()
             for place, end in enumerate(("low", "high"))
         }
-        return {key: _number(ends[field] if field in ends else summary[field]) for key, field in self._keys.items()}
+        approximation: Mapping[str, float | None] = summary.get("approximation", _EXACT)
+        errors = {name if name == USER_SHARE else name + ERROR_SUFFIX: error for name, error in approximation.items()}
+        values = {**summary, **ends, **errors}
+        return {key: _number(values[field]) for key, field in self._keys.items()}
 
 
 class _SummaryCombiner(beam.CombineFn):
@@ -150,14 +159,14 @@ class _SummaryCombiner(beam.CombineFn):
         self._key, self._options = key, options
 
     def create_accumulator(self) -> ScoredRows:
-        return ScoredRows()
+        return ScoredRows(self._options.max_rows)
 
     def add_input(self, accumulator: ScoredRows, element: ScoredBatch) -> ScoredRows:
         accumulator.extend(*element)
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[ScoredRows]) -> ScoredRows:
-        result = ScoredRows()
+        result = self.create_accumulator()
         for accumulator in accumulators:
             result.merge(accumulator)
         return result

@@ -39,7 +39,8 @@ class _SummaryMetric(metric_types.Metric):
 class ExactAUC(_SummaryMetric):
     """Exact AUC, ties counting half; NaN when the slice has rows of one class only.
 
-    TFMA's AUC counts on 10,000 thresholds in [0, 1]: an approximation, and wrong for scores outside.
+    TFMA's AUC counts on 10,000 thresholds in [0, 1]: an approximation, and wrong for scores outside. Reports
+    `<name>_error` too: the most that the value of very many rows can be off, else 0.
     """
 
     def __init__(self, user_key: str, name: str = "auc", **options: Any) -> None:
@@ -50,14 +51,14 @@ class ExactAUC(_SummaryMetric):
           name: Name of the metric.
           **options: The other `SummaryOptions`.
         """
-        super().__init__(user_key, name, {name: "auc"}, options)
+        super().__init__(user_key, name, {name: "auc", f"{name}_error": "auc_error"}, options)
 
 
 class GroupedAUC(_SummaryMetric):
     """gAUC: AUC per user, weighted by the user's rows, over the users who have rows of both classes.
 
     Reports `<name>`, `<name>_rows` and `<name>_users`: the value (NaN when no user counts) and the rows and
-    users that counted.
+    users that counted; and `<name>_error`, 0 where the value is exact.
     """
 
     def __init__(self, user_key: str, name: str = "gauc", **options: Any) -> None:
@@ -68,9 +69,8 @@ class GroupedAUC(_SummaryMetric):
           name: Name of the metric.
           **options: The other `SummaryOptions`.
         """
-        super().__init__(
-            user_key, name, {name: "gauc", f"{name}_rows": "gauc_rows", f"{name}_users": "gauc_users"}, options
-        )
+        fields = {name: "gauc"} | {f"{name}_{field}": f"gauc_{field}" for field in ("rows", "users", "error")}
+        super().__init__(user_key, name, fields, options)
 
 
 class LogLoss(_SummaryMetric):
@@ -88,7 +88,7 @@ class LogLoss(_SummaryMetric):
 
 
 class RowStatistics(_SummaryMetric):
-    """Counts and means of a slice: `rows`, `users`, `positives`, `mean_label`, `mean_prediction`."""
+    """Counts and means of a slice: `rows`, `users`, `positives`, `mean_label`, `mean_prediction`, `user_share`."""
 
     def __init__(self, user_key: str, name: str = "rows", **options: Any) -> None:
         """Initializes the metric.
@@ -98,7 +98,7 @@ class RowStatistics(_SummaryMetric):
           name: Name of the number of rows; the other names are fixed.
           **options: The other `SummaryOptions`.
         """
-        fields = ("users", "positives", "mean_label", "mean_prediction")
+        fields = ("users", "positives", "mean_label", "mean_prediction", "user_share")
         super().__init__(user_key, name, {name: "rows"} | {field: field for field in fields}, options)
 
 
@@ -113,4 +113,4 @@ class CalibrationErrors(_SummaryMetric):
           name: Name of the ratio; the error's is fixed.
           **options: The other `SummaryOptions`.
         """
-        super().__init__(user_key, name, {name: "calibration", "ece": "ece"}, options)
+        super().__init__(user_key, name, {name: "calibration", "ece": "ece", "ece_error": "ece_error"}, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from models.metrics.bootstrap import Bootstrap
+from models.metrics.memory_limit import MAX_ROWS_IN_MEMORY
 
 
 class SummaryOptions(NamedTuple):
@@ -17,6 +18,7 @@ class SummaryOptions(NamedTuple):
       replicates: Logs drawn for the intervals; 0 for no intervals.
       level: Share of such intervals that hold the true value.
       seed: Decides the draws.
+      max_rows: Rows of a slice up to which everything is exact (`models/metrics/scored_rows.py`).
     """
 
     user_key: str
@@ -24,6 +26,7 @@ class SummaryOptions(NamedTuple):
     replicates: int = 0
     level: float = 0.95
     seed: int = 0
+    max_rows: int = MAX_ROWS_IN_MEMORY
 
     @property
     def bootstrap(self) -> Bootstrap:

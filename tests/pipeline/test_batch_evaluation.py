@@ -188,12 +188,33 @@ def test_a_running_server_and_rows_on_disk_give_the_same(config, log, models, go
     expected = evaluate(config, good, folder, "test", tmp_path / "a").summary
     with embedded_server(models / "good", "shop") as address:
         scorer = ServerScorer(address, "shop")
-        found = evaluate(config, scorer, folder, "test", tmp_path / "b", batch_size=100, max_rows_in_memory=150)
+        gate = config.evaluation.model_copy(update={"max_rows_in_memory": 150})
+        on_disk = config.model_copy(update={"evaluation": gate})
+        found = evaluate(on_disk, scorer, folder, "test", tmp_path / "b", batch_size=100)
         scorer.close()
     assert found.summary["overall"]["auc"] == expected["overall"]["auc"]
     assert found.summary["domains"]["no"]["gauc"] == pytest.approx(expected["domains"]["no"]["gauc"], abs=1e-12)
     assert "sorted runs on disk" in json.loads((tmp_path / "b" / "metrics.json").read_text())["method"]["metrics"]
     assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["metrics.json", "predictions.parquet"]
+
+
+def test_a_model_that_answers_with_nan_is_refused_by_name(config, log, tmp_path):
+    class NotANumber(Repeat):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        def score(self, examples):
+            spec = {self._column: tf.io.FixedLenFeature([], tf.float32)}
+            values = tf.io.parse_example(examples, spec)[self._column]
+            return {"probability": tf.where(values < 0.5, values, np.nan)}
+
+    model = NotANumber("bad")
+    tf.saved_model.save(model, str(tmp_path / "1"), signatures={"serving_default": model.score})
+    folder, table = log
+    scorer = SavedModelScorer(tmp_path / "1")
+    wrong = (table["bad"].astype(np.float32) >= 0.5).sum()
+    with pytest.raises(InputError, match=rf"{tmp_path / '1'} answered {wrong} of {len(table)} rows with NaN"):
+        evaluate(config, scorer, folder, "test", tmp_path / "results")
+    scorer.close()
+    assert not (tmp_path / "results" / "metrics.json").exists()
 
 
 def test_a_group_that_is_not_the_user(config, log, good, tmp_path):

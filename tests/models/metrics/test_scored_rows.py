@@ -104,3 +104,8 @@ def test_refuses_bad_rows():
     rows.append(1, float("nan"), b"a")
     with pytest.raises(ValueError, match="1 of 1 scores are NaN"):
         rows.summary()
+
+
+def test_a_set_with_room_for_one_row_is_refused():
+    with pytest.raises(ValueError, match="max_rows must be at least 2, found 1"):
+        ScoredRows(max_rows=1)

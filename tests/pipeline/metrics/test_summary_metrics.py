@@ -46,6 +46,22 @@ def test_overall_and_per_domain_in_a_beam_pipeline_against_scikit_learn(log, con
     assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
 
 
+def test_more_rows_than_are_held_are_judged_by_a_sketch_that_says_so(log, config, evaluate):
+    exact = load_metrics(evaluate(log.extracts(as_columns(log.scores)), config), "tab", DOMAINS)
+    assert not any("approximation" in record for record in [exact["overall"], *exact["domains"].values()])
+    bounded = eval_config(min_auc=0.5, max_rows_in_memory=150, replicates=8)
+    found = load_metrics(evaluate(log.extracts(as_columns(log.scores)), bounded), "tab", DOMAINS)
+    sketched = {name for name, record in found["domains"].items() if "approximation" in record}
+    assert sketched == {name for name, record in found["domains"].items() if record["rows"] > 150} and sketched
+    assert found["domains"]["6"]["auc"] is None and found["domains"]["6"]["rows"] == exact["domains"]["6"]["rows"]
+    overall, truth = found["overall"], exact["overall"]
+    for metric in ("auc", "gauc", "ece"):
+        assert abs(overall[metric] - truth[metric]) <= overall["approximation"][metric] + 1e-12, metric
+    for field in ("rows", "positives", "log_loss", "calibration", "mean_prediction"):
+        assert overall[field] == pytest.approx(truth[field], abs=1e-9), field
+    assert overall["intervals"]["log_loss"][0] < overall["log_loss"] < overall["intervals"]["log_loss"][1]
+
+
 def test_prediction_key_chooses_among_outputs_and_users_may_be_numbers(log, evaluate):
     extracts = log.extracts([{"ctr": np.array([s]), "cvr": np.array([-s])} for s in log.scores])[:200]
     for row in extracts:
