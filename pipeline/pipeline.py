@@ -132,6 +132,9 @@ def create_pipeline(
         infra_blessing=serving_check.outputs["blessing"],
         model_run=trainer.outputs["model_run"],
         examples=example_gen.outputs["examples"],
+        vocabularies=vocabulary_gen.outputs["vocabularies"],
+        anomalies=example_validator.outputs["anomalies"],
+        domain_anomalies=domain_validator.outputs["anomalies"],
         config=config.model_dump_json(),
     )
     pusher = tfx.components.Pusher(

@@ -13,14 +13,13 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from models.metrics.domain_summary import DomainSummary
 from models.metrics.summary import Summary
 from models.trainer import TRAINING_RECORD
-from pipeline.components.domain_validator import FINDINGS
 from pipeline.components.log_example_gen import QUARANTINE, ROW_COUNTS
 from pipeline.components.report_writer import REPORT, serving_faults
+from pipeline.data_facts import read_anomalies, read_domain_checks
 from pipeline.domain_comparison import Finding
 from pipeline.json_file import write_json
 from pipeline.metrics.results import load_metrics, load_validation
@@ -73,7 +72,7 @@ class RunReport:
             reasons=tuple(reasons),
             pushed_version=version,
             training=json.loads(training.read_text(encoding="utf-8")),
-            findings=_findings(components["DomainValidator"].uris["anomalies"]),
+            findings=read_domain_checks(components["DomainValidator"].uris["anomalies"]).findings,
             row_counts=json.loads((examples / ROW_COUNTS).read_text(encoding="utf-8")),
         )
 
@@ -201,7 +200,7 @@ class RunReport:
             rows = result.properties["examples"].get("rows_in", 0)
             return f"{float(str(rows)) / result.seconds:,.0f} rows/s"
         if name == "ExampleValidator":
-            found = anomalous_features(result.uris["anomalies"])
+            found = [f"{one.split}:{one.field or 'rows'}" for one in read_anomalies(result.uris["anomalies"])]
             return "no anomalies" if not found else f"anomalies in {', '.join(found)}; see {result.uris['anomalies']}"
         if name == "Trainer":
             record = self.training
@@ -229,20 +228,6 @@ class RunReport:
         for column in table.columns:
             column.overflow = "fold"
         return table
-
-
-def anomalous_features(anomalies_uri: str) -> list[str]:
-    """Features in which ExampleValidator found something, as `split:feature`."""
-    found = []
-    for path in sorted(Path(anomalies_uri).glob("Split-*/SchemaDiff.pb")):
-        anomalies = anomalies_pb2.Anomalies.FromString(path.read_bytes())
-        found += [f"{path.parent.name.removeprefix('Split-')}:{name}" for name in sorted(anomalies.anomaly_info)]
-    return found
-
-
-def _findings(anomalies_uri: str) -> tuple[Finding, ...]:
-    report = json.loads((Path(anomalies_uri) / FINDINGS).read_text(encoding="utf-8"))
-    return tuple(Finding(**found) for found in report["findings"])
 
 
 def _domain_note(findings: Sequence[Finding]) -> str:

@@ -8,7 +8,10 @@ from typing import Any
 
 from models.metrics.comparison import GUARDED
 from models.metrics.summary import METRICS, Summary
+from pipeline.approximation_text import approximation_text
 from pipeline.comparison_text import METRIC_NAMES, comparison_lines
+from pipeline.data_facts import DataFacts
+from pipeline.data_section import add_data_section
 from pipeline.html_page import HtmlPage
 
 
@@ -18,7 +21,7 @@ def report_page(
     metrics: Mapping[str, Any],
     reasons: Sequence[str],
     comparison: Mapping[str, Any] | None,
-    row_counts: Mapping[str, Any],
+    data: DataFacts,
     training: Mapping[str, Any],
     facts: Mapping[str, Any],
 ) -> HtmlPage:
@@ -29,7 +32,7 @@ def report_page(
       metrics: Records of all test rows and of each domain (`DomainSummary`).
       reasons: Why the model may not ship, in words; empty when it may.
       comparison: What changed against the last blessed model; None where there was none.
-      row_counts: Where every row of the log went.
+      data: What the run's artifacts say about its data.
       training: The trainer's record.
       facts: Config, seed, commit and versions.
     """
@@ -55,12 +58,12 @@ def report_page(
             for name, one in records.items()
         ],
     )
+    page.text(approximation_text(records), soft=True)
     for metric in METRICS:
         page.plot(f"{METRIC_NAMES[metric]} by domain", [_bars(records, metric)], {"yaxis": {"rangemode": "normal"}})
     if comparison is not None:
         _compared(page, comparison)
-    page.heading("Where every row of the log went")
-    page.table(["what", "rows"], list(_counts(row_counts)))
+    add_data_section(page, data)
     page.heading("Training")
     page.table(["", ""], [[key, value] for key, value in training.items() if not isinstance(value, Mapping)])
     page.details("config", json.dumps(facts["config"], indent=2))
@@ -135,13 +138,3 @@ def _cell(record: Summary, metric: str) -> Any:
         return ("undefined", "")
     ends = record.get("intervals", {}).get(metric)
     return (f"{value:.4f}" if ends is None else f"{value:.4f} ({ends[0]:.4f}-{ends[1]:.4f})", value)
-
-
-def _counts(counts: Mapping[str, Any], prefix: str = "") -> list[list[Any]]:
-    rows: list[list[Any]] = []
-    for key, value in counts.items():
-        if isinstance(value, Mapping):
-            rows += _counts(value, f"{prefix}{key}: ")
-        else:
-            rows.append([f"{prefix}{key}", value])
-    return rows

@@ -6,7 +6,8 @@ from pathlib import Path
 from tfx import v1 as tfx
 
 from models.trainer import TRAINING_RECORD
-from pipeline.components.log_example_gen import ROW_COUNTS
+from pipeline.components.vocabulary_gen import Vocabularies
+from pipeline.data_facts import DataFacts
 from pipeline.metrics.results import load_comparison, load_metrics, load_validation
 from pipeline.provenance import provenance
 from pipeline.report_page import report_page
@@ -21,6 +22,9 @@ def ReportWriter(  # noqa: N802 (a component, named like TFX's own)
     infra_blessing: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.InfraBlessing],
     model_run: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelRun],
     examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
+    vocabularies: tfx.dsl.components.InputArtifact[Vocabularies],
+    anomalies: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ExampleAnomalies],
+    domain_anomalies: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ExampleAnomalies],
     # Kubeflow takes TFX's own types of artifacts only.
     report: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.ModelEvaluation],
     config: tfx.dsl.components.Parameter[str],
@@ -32,6 +36,9 @@ def ReportWriter(  # noqa: N802 (a component, named like TFX's own)
       infra_blessing: Whether the model can be served.
       model_run: The training's record.
       examples: Beside them lies where every row of the log went.
+      vocabularies: What was fit on the training rows, by field.
+      anomalies: What ExampleValidator found.
+      domain_anomalies: What DomainValidator found.
       report: Where `report.html` is written.
       config: The `RunConfig` as JSON.
     """
@@ -42,7 +49,12 @@ def ReportWriter(  # noqa: N802 (a component, named like TFX's own)
         metrics=load_metrics(evaluation.uri, domain, run.dataset.domains),
         reasons=[*load_validation(evaluation.uri).reasons, *serving_faults(infra_blessing.uri)],
         comparison=load_comparison(evaluation.uri, domain),
-        row_counts=json.loads((Path(examples.uri) / ROW_COUNTS).read_text(encoding="utf-8")),
+        data=DataFacts.read(
+            examples=examples.uri,
+            vocabularies=vocabularies.uri,
+            anomalies=anomalies.uri,
+            domain_anomalies=domain_anomalies.uri,
+        ),
         training=json.loads((Path(model_run.uri) / TRAINING_RECORD).read_text(encoding="utf-8")),
         facts=provenance(run),
     )

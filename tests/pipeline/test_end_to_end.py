@@ -81,6 +81,22 @@ def test_run_json_says_what_the_result_depends_on(demo_run: DemoRun) -> None:
     assert set(record["components"]) == COMPONENTS
 
 
+def test_the_report_has_the_data_of_the_run(demo_run: DemoRun) -> None:
+    report = (demo_run.output / "report.html").read_text()
+    counts = json.loads((demo_run.output / "run.json").read_text())["rows"]
+    assert f"Of {counts['rows']:,} rows read, none was wrong" in report
+    section = report[report.index("Rows by domain and split") :]
+    for domain in DOMAINS:
+        numbers = [kept.get(domain, 0) for kept in counts["kept"].values()]
+        in_splits = "".join(f'<td data-value="{number}">{number:,}</td>' for number in numbers)
+        assert f'<td data-value="{domain}">{domain}</td>{in_splits}' in section, domain
+    vocabularies = Path(demo_run.components["VocabularyGen"].uris["vocabularies"]) / "summary.json"
+    for name, field in json.loads(vocabularies.read_text()).items():
+        size = field["kept"] + 1 if "kept" in field else field.get("buckets", "")
+        assert f'<td data-value="{name}">{name}</td><td data-value="{size}">' in section, name
+    assert "What moved, by domain and field" in section and "Anomalies against the schema" in section
+
+
 def test_exactly_one_version_was_pushed_and_it_is_whole(demo_run: DemoRun) -> None:
     (version,) = versions(demo_run)
     assert version.isdigit()

@@ -18,6 +18,9 @@ from models.metrics.domain_summary import DOMAINS, domain_summary
 from models.metrics.judgement import judge
 from models.metrics.slices import one_slice, slices_by
 from pipeline.analysis_page import analysis_page
+from pipeline.approximation_text import approximation_text
+from pipeline.data_facts import Anomaly, DataFacts, DomainChecks
+from pipeline.domain_comparison import Finding
 from pipeline.html_page import HtmlPage
 from pipeline.report_page import report_page
 
@@ -48,6 +51,26 @@ def look(page: HtmlPage, folder: Path, *options: str) -> tuple[str, list[str]]:
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
+DATA = DataFacts(
+    row_counts={
+        "rows": 1000,
+        "kept": {"train": {"1": 500, "</script><b>": 90}, "validation": {"1": 10}, "test": {"1": 200}},
+        "quarantined": {"label is 2 <i>": 100},
+        "dropped": {"repeat": 40},
+        "left_out": {"other_domains": {"9": 53}, "other_periods": 7},
+    },
+    fields={
+        "user": {"rows": 590, "rows_missing": 59, "min_count": 10, "kept": 40, "dropped": 7, "share_default": 0.21875},
+        "age": {"rows": 590, "rows_missing": 0, "buckets": 17},
+        "price": {"rows": 590, "rows_missing": 118, "mean": 3.5, "deviation": 0.25},
+    },
+    anomalies=(Anomaly("test", "colour", "Examples contain values missing from the schema: <mauve>."),),
+    domains=DomainChecks(
+        (Finding("drift", "1", "hour", "The L-infinity distance is 0.4."),), ("skew in domain 7",), True
+    ),
+)
+
+
 def judgement(scores, labels, users, domains):
     divisions = {"overall": one_slice(len(labels)), DOMAINS: slices_by(domains, len(labels))}
     return judge(labels, scores, users, divisions, Bootstrap(50))
@@ -67,7 +90,7 @@ def report():
         metrics=domain_summary(new, ["1", "</script><b>", "one class", "empty"]),
         reasons=["domain 1: gauc is 0.5000; at least 0.9900 is asked for"],
         comparison=compare(new, old, 0.95),
-        row_counts={"rows": 1000, "quarantined": {"label is 2 <i>": 100}},
+        data=DATA,
         training={"best_epoch": 1, "epochs": 2, "validation": {}},
         facts={"config": {"model": {"name": "crocodile"}}, "git_commit": "abc", "seed": 0, "packages": {"numpy": "1"}},
     )
@@ -87,9 +110,20 @@ def analysis():
     spaces = [EmbeddingSpace(f"set {p}", list(rng.normal(size=(fields, 20, 4))), None) for p in range(3)]
     conflicts = conflict_sets(np.abs(rng.normal(size=(domains, rows))))
     found = analyze(spaces, captured, ["user", "item", "tab"], ["a", "b"], 0, 1, conflicts)
-    training = [{"epoch": epoch, "abundance": {"abundance/user/set 0": 1.0 + epoch}} for epoch in (1, 2)]
+    training = [
+        {
+            "epoch": epoch,
+            "abundance": [
+                {"kind": kind, "name": name, "part": part, "value": 1.0 + epoch}
+                for kind, name in (("user", "set 0"), ("item", "set 0"), ("expert", "0"))
+                for part in ("all", "domain a", "head")
+            ],
+        }
+        for epoch in (1, 2)
+    ]
     run = {"model": "crocodile", "expert_loss": "cov", "expert_loss_alpha": 0.1, "abundance_over_training": training}
-    return analysis_page({"with CovLoss": {**run, **found}})
+    without = {**run, "expert_loss": "none", "expert_loss_alpha": 0.0}
+    return analysis_page({"with CovLoss": {**run, **found}, "without": {**without, **found}})
 
 
 @pytest.mark.parametrize(("name", "scheme"), [("report", []), ("analysis", ["--force-dark-mode"])])
@@ -127,3 +161,40 @@ def test_undefined_values_and_empty_domains_have_a_row(report):
     text = report.render()
     row = text[text.index(">empty<") :][:400]
     assert ">0<" in row and "undefined" in row
+
+
+def cells(text, first):
+    """The cells of the table row that begins with a text."""
+    row = re.search(rf"<tr><td[^>]*>{re.escape(first)}</td>(.*?)</tr>", text)
+    assert row is not None, first
+    return re.findall(r"<td[^>]*>(.*?)</td>", row[1])
+
+
+def test_the_data_is_there_rows_fields_wrong_rows_and_what_moved(report):
+    text = report.render()
+    assert "Of 1,000 rows read, 100 were wrong and are quarantined." in text
+    section = text[text.index("Rows by domain and split") :]
+    assert cells(section, "1") == ["500", "10", "200", "710"]
+    assert cells(section, "&lt;/script&gt;&lt;b&gt;") == ["90", "0", "0", "90"]
+    assert cells(section, "all") == ["590", "10", "200", "800"]
+    assert cells(section, "quarantined: label is 2 &lt;i&gt;") == ["100", "0.1000"]
+    assert cells(section, "dropped: repeat") == ["40", "0.0400"]
+    assert cells(section, "left out: domain 9") == ["53", "0.0530"]
+    fields = section[section.index("Fields, in the training rows") :]
+    assert cells(fields, "user") == ["41", "10", "40", "7", "0.2188", "0.1000", "", ""]
+    assert cells(fields, "age") == ["17", "", "", "", "", "0.0000", "", ""]
+    assert cells(fields, "price") == ["", "", "", "", "", "0.2000", "3.5000", "0.2500"]
+    moved = fields[fields.index("What moved, by domain and field") :]
+    assert cells(moved, "1") == ["hour", "drift", "The L-infinity distance is 0.4."]
+    assert "Not compared, for want of rows: skew in domain 7." in moved
+    assert cells(moved, "test") == ["colour", "Examples contain values missing from the schema: &lt;mauve&gt;."]
+
+
+def test_the_report_says_how_near_the_metrics_are(report):
+    assert "All metrics are exact." in report.render()
+    record = {"approximation": {"auc": 2.5e-7, "gauc": 1e-3, "ece": None, "user_share": 0.25}}
+    text = approximation_text({"domain 1": {}, "overall": record})
+    assert (
+        text.endswith("overall: AUC at most 2.5e-07, gAUC 0.001 (four standard errors), from 0.25 of the users.")
+        and "domain 1" not in text
+    )
