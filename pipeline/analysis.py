@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
 from data.errors import InputError
-from models.analysis.capture import capture, embedding_spaces
-from models.analysis.captured import Captured
+from models.analysis.capture import capture, domain_norms, embedding_spaces
 from models.analysis.diversity import conflict_sets
 from models.analysis.model_analysis import analyze
 from pipeline.analysis_page import analysis_page
@@ -49,7 +47,10 @@ def analyze_runs(
         raise InputError(f"{sdem}: expected a run of the model sdem, found {reference.config.model.name}")
     conflicts, labels = None, None
     if reference is not None:
-        conflicts, labels = _conflicts(reference, rows)
+        norms = domain_norms(reference.model, reference.batches, rows)
+        assert norms is not None, "sdem has an expert for every domain"
+        conflicts = conflict_sets(norms)
+        labels = capture(reference.model, reference.batches(), rows).labels
     found: dict[str, Any] = {}
     for name, run in tqdm(zip(names, runs, strict=True), desc="analysing", total=len(runs), unit=" runs", disable=None):
         captured = capture(run.model, run.batches(), rows)
@@ -63,13 +64,14 @@ def analyze_runs(
             "expert_loss_alpha": run.config.model.expert_loss_alpha,
             "abundance_over_training": run.abundance,
             **analyze(
-                embedding_spaces(run.model),
+                embedding_spaces(run.model, run.config.dataset.domains),
                 captured,
                 layout.id_fields,
                 run.config.dataset.domains,
                 layout.user_field,
                 layout.item_field,
                 conflicts,
+                None if conflicts is None else domain_norms(run.model, run.batches, rows),
             ),
         }
     content = {"runs": found, "split": split, **provenance(runs[0].config)}
@@ -81,15 +83,3 @@ def analyze_runs(
 
 def _is_sdem(run: RunModel) -> bool:
     return run.config.model.name == "sdem"
-
-
-def _conflicts(sdem: RunModel, rows: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """The conflict sets of every domain pair, and the rows' labels: every row through every domain's own expert."""
-    norms: list[npt.NDArray[np.floating]] = []
-    for domain in range(len(sdem.config.dataset.domains)):
-        captured: Captured = capture(sdem.model, sdem.batches(), rows, domain)
-        if captured.experts is None:
-            raise InputError(f"{sdem.name}: the model has no experts")
-        # SDEM's experts are the shared one and the domain's own.
-        norms.append(np.linalg.norm(captured.experts[1], axis=1))
-    return conflict_sets(np.stack(norms)), captured.labels

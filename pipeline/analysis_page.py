@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from statistics import fmean
 from typing import Any
 
+from models.analysis.abundance_log import ALL
+from models.analysis.divided_abundance import FREQUENCY_GROUPS
 from pipeline.html_page import HtmlPage
+from pipeline.run_comparison import add_run_comparison
 
 
 def analysis_page(runs: Mapping[str, Mapping[str, Any]]) -> HtmlPage:
@@ -36,6 +40,7 @@ def analysis_page(runs: Mapping[str, Mapping[str, Any]]) -> HtmlPage:
             for name, found in runs.items()
         ],
     )
+    add_run_comparison(page, runs)
     for name, found in runs.items():
         _training(page, name, found)
         _spectra(page, name, found)
@@ -45,20 +50,32 @@ def analysis_page(runs: Mapping[str, Mapping[str, Any]]) -> HtmlPage:
 
 
 def _training(page: HtmlPage, name: str, found: Mapping[str, Any]) -> None:
+    """Figure 2: a line for every space, and for every part of the rows the mean over spaces, or over experts."""
     lines = found["abundance_over_training"]
-    tags = sorted({tag for line in lines for tag in line["abundance"]})
-    if tags:
+    epochs = [line["epoch"] for line in lines]
+    layout = {"xaxis": {"title": {"text": "epoch"}}}
+
+    def trace(label: str, chosen: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
+        values = [[one["value"] for one in line["abundance"] if chosen(one)] for line in lines]
+        means = [fmean(each) if each else None for each in values]
+        return {"type": "scatter", "mode": "lines+markers", "name": label, "x": epochs, "y": means}
+
+    logged = [one for line in lines for one in line["abundance"]]
+    names = dict.fromkeys((one["kind"], one["name"]) for one in logged)
+    if names:
         traces = [
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": tag.removeprefix("abundance/"),
-                "x": [line["epoch"] for line in lines],
-                "y": [line["abundance"].get(tag) for line in lines],
-            }
-            for tag in tags
+            trace(
+                f"{kind} {space}", lambda one, k=kind, n=space: (one["kind"], one["name"], one["part"]) == (k, n, ALL)
+            )
+            for kind, space in names
         ]
-        page.plot(f"{name}: information abundance over training", traces, {"xaxis": {"title": {"text": "epoch"}}})
+        page.plot(f"{name}: information abundance over training", traces, layout)
+    for kind in dict.fromkeys(kind for kind, _ in names):
+        parts = dict.fromkeys(one["part"] for one in logged if one["kind"] == kind)
+        traces = [trace(part, lambda one, k=kind, p=part: (one["kind"], one["part"]) == (k, p)) for part in parts]
+        whose = "expert outputs" if kind == "expert" else f"{kind} embeddings"
+        title = f"{name}: abundance of {whose} over training, by domain and frequency, mean of all sets"
+        page.plot(title, traces, layout)
 
 
 def _spectra(page: HtmlPage, name: str, found: Mapping[str, Any]) -> None:
@@ -91,9 +108,14 @@ def _experts(page: HtmlPage, name: str, found: Mapping[str, Any]) -> None:
         page.heading(f"{name}: information abundance of expert outputs")
         domains = list(found["experts"][0]["by_domain"])
         page.table(
-            ["expert", "all", *(f"domain {domain}" for domain in domains)],
+            ["expert", "all", *(f"domain {domain}" for domain in domains), *FREQUENCY_GROUPS],
             [
-                [str(p), expert["information_abundance"], *expert["by_domain"].values()]
+                [
+                    str(p),
+                    expert["information_abundance"],
+                    *expert["by_domain"].values(),
+                    *(group["information_abundance"] for group in expert["by_frequency"].values()),
+                ]
                 for p, expert in enumerate(found["experts"])
             ],
         )
@@ -111,11 +133,8 @@ def _experts(page: HtmlPage, name: str, found: Mapping[str, Any]) -> None:
 def _matrices(page: HtmlPage, name: str, found: Mapping[str, Any]) -> None:
     matrices = []
     if "covariance" in found:
-        covariance = found["covariance"]
-        matrices += [
-            ("covariance between experts, mean absolute", covariance["between_experts"], None),
-            ("correlation between all dimensions of all experts", covariance["correlation_between_dimensions"], None),
-        ]
+        title = "correlation between all dimensions of all experts"
+        matrices.append((title, found["covariance"]["correlation_between_dimensions"], None))
     if "diversity" in found:
         matrices.append(("diversity index of domain pairs", found["diversity"]["pairs"], None))
     if "entanglement" in found:

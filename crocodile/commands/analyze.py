@@ -14,7 +14,8 @@ _EXAMPLES = """examples:
 
 Writes analysis.json and analysis.html: information abundance of embeddings and experts per domain and frequency group
 and over training, singular spectra, the diversity index, covariances between experts, what the gates choose, interest
-entanglement, field correlation.
+entanglement, field correlation. Several runs are drawn beside each other, so that two that differ in CovLoss alone show
+what it does.
 """
 
 

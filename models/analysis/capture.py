@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -21,12 +21,14 @@ from models.zoo.base import MultiDomainModel
 _Floats = npt.NDArray[np.floating]
 
 
-def embedding_spaces(model: MultiDomainModel) -> list[EmbeddingSpace]:
+def embedding_spaces(model: MultiDomainModel, domain_names: Sequence[str] | None = None) -> list[EmbeddingSpace]:
     """Every embedding set of a model that holds all id fields; prior embeddings, which hold three, are left out.
 
     Args:
       model: A model with weights.
+      domain_names: What the S domains are called; by default by their numbers.
     """
+    domains = domain_names or [str(s) for s in range(model.layout.num_domains)]
     sizes = model.layout.vocabulary_sizes
     inner = {id(layer.crossed) for layer in model.submodules if isinstance(layer, DomainEmbedding)}
     spaces: list[EmbeddingSpace] = []
@@ -50,12 +52,13 @@ def embedding_spaces(model: MultiDomainModel) -> list[EmbeddingSpace]:
             for s in range(layer.num_domains):
                 own = [field[s * size : (s + 1) * size] for field, size in zip(fields, sizes, strict=True)]
                 spaces += [
-                    EmbeddingSpace(f"{name}/domain {s}, set {p}", [_set(field, p, sets) for field in own], s)
+                    EmbeddingSpace(f"{name}/domain {domains[s]}, set {p}", [_set(field, p, sets) for field in own], s)
                     for p in range(sets)
                 ]
         else:
             for s, table in enumerate(np.split(layer.table.numpy(), layer.num_domains)):
-                spaces.append(EmbeddingSpace(f"{name}/domain {s}", _by_field(table, layer.vocabulary_sizes), s))
+                fields = _by_field(table, layer.vocabulary_sizes)
+                spaces.append(EmbeddingSpace(f"{name}/domain {domains[s]}", fields, s))
     return spaces
 
 
@@ -107,6 +110,27 @@ def capture(
         np.concatenate(outputs, axis=1) if has_experts else None,
         np.concatenate(weights, axis=1) if has_gates else None,
     )
+
+
+def domain_norms(
+    model: MultiDomainModel, batches: Callable[[], Iterable[Mapping[str, tf.Tensor]]], rows: int
+) -> npt.NDArray[np.floating] | None:
+    """Norms of what every domain's own experts say about every row, [S, N]; None where no expert is bound to a domain.
+
+    Args:
+      model: A model with weights.
+      batches: Called for the transformed examples, once a domain.
+      rows: The most rows taken, the first ones.
+    """
+    norms: list[npt.NDArray[np.floating]] = []
+    for domain in range(model.layout.num_domains):
+        own = model.own_experts(domain)
+        if own is None:
+            return None
+        experts = capture(model, batches(), rows, domain).experts
+        assert experts is not None, f"{model.name} has experts of its domains but captures none"
+        norms.append(np.linalg.norm(experts[own], axis=(0, 2)))
+    return np.stack(norms)
 
 
 def _by_field(table: _Floats, sizes: tuple[int, ...]) -> list[_Floats]:

@@ -10,13 +10,12 @@ import numpy.typing as npt
 
 from models.analysis.captured import Captured, EmbeddingSpace
 from models.analysis.diversity import diversity_index
+from models.analysis.divided_abundance import embedding_abundance, expert_abundance
 from models.analysis.entanglement import interest_entanglement
 from models.analysis.expert_covariance import correlation, dimension_covariance, expert_covariance, off_diagonal_mean
 from models.analysis.field_correlation import field_correlation
 from models.analysis.gate_choices import gate_choices
-from models.analysis.spectrum import abundance, frequency_groups
 
-FREQUENCY_GROUPS = ("head", "middle", "tail")
 _FIELD_ROWS = 5_000
 
 
@@ -28,6 +27,7 @@ def analyze(
     user_field: int,
     item_field: int,
     conflicts: npt.NDArray[np.bool_] | None = None,
+    domain_norms: npt.NDArray[np.floating] | None = None,
 ) -> dict[str, Any]:
     """Puts every instrument's finding together, ready for JSON.
 
@@ -39,12 +39,15 @@ def analyze(
       user_field: Index of the user's field.
       item_field: Index of the item's field.
       conflicts: bool [S, S, N] from SDEM on the same rows; None leaves the diversity index out.
+      domain_norms: [S, N], norms of the outputs of every domain's own experts; None where none is bound to a domain.
     """
     found: dict[str, Any] = {
         "rows": len(rows.labels),
+        "user_field": field_names[user_field],
+        "item_field": field_names[item_field],
         "embeddings": {
             space.name: {
-                field_names[f]: _embedding(space.fields[f], rows.ids[:, f], rows.domains, domain_names)
+                field_names[f]: embedding_abundance(space.fields[f], rows.ids[:, f], rows.domains, domain_names)
                 for f in range(len(field_names))
             }
             for space in spaces
@@ -54,14 +57,7 @@ def analyze(
         by_expert = expert_covariance(rows.experts)
         dimensions = dimension_covariance(rows.experts)
         found["experts"] = [
-            {
-                **abundance(outputs),
-                "by_domain": {
-                    name: abundance(outputs[rows.domains == s])["information_abundance"]
-                    for s, name in enumerate(domain_names)
-                },
-            }
-            for outputs in rows.experts
+            expert_abundance(outputs, rows.ids[:, item_field], rows.domains, domain_names) for outputs in rows.experts
         ]
         found["covariance"] = {
             "between_experts": by_expert.tolist(),
@@ -70,8 +66,9 @@ def analyze(
             "correlation_between_dimensions": correlation(dimensions).tolist(),
         }
         if conflicts is not None:
-            norms = np.linalg.norm(rows.experts, axis=2)
-            found["diversity"] = diversity_index(conflicts, norms)
+            bound = domain_norms is not None
+            norms = np.linalg.norm(rows.experts, axis=2) if domain_norms is None else domain_norms
+            found["diversity"] = diversity_index(conflicts, norms, domain_bound=bound)
     if rows.gates is not None:
         choices = gate_choices(rows.gates, rows.domains, len(domain_names))
         found["gates"] = dict(zip(domain_names, choices, strict=True))
@@ -92,28 +89,3 @@ def analyze(
             **field_correlation(rows.ids[few], rows.labels[few], np.concatenate(embedded, axis=2)),
         }
     return found
-
-
-def _embedding(
-    table: npt.NDArray[np.floating],
-    ids: npt.NDArray[np.int64],
-    domains: npt.NDArray[np.int64],
-    domain_names: Sequence[str],
-) -> dict[str, Any]:
-    """A field's embeddings: all of them, those of ids that occur in a domain's rows, and those of a frequency group."""
-    groups = frequency_groups(np.bincount(ids, minlength=len(table)))
-    return {
-        **abundance(table),
-        "by_domain": {
-            name: abundance(table[np.unique(ids[domains == s])])["information_abundance"]
-            for s, name in enumerate(domain_names)
-        },
-        "by_frequency": {
-            name: {"ids": int((groups == g).sum()), **_short(table[groups == g])}
-            for g, name in enumerate(FREQUENCY_GROUPS)
-        },
-    }
-
-
-def _short(matrix: npt.NDArray[np.floating]) -> dict[str, float | None]:
-    return {"information_abundance": abundance(matrix)["information_abundance"]}

@@ -15,7 +15,8 @@ import tf_keras as keras
 from tqdm import tqdm
 
 from data.progress import RowProgress
-from models.analysis.abundance_log import log_abundance
+from models.analysis.abundance_log import ABUNDANCE_ROWS, log_abundance
+from models.analysis.capture import capture, embedding_spaces
 from models.config import TrainingConfig
 from models.metrics.domain_summary import DomainSummary
 from models.metrics.keras_metric import flatten
@@ -200,7 +201,10 @@ def train(
     while int(state.epoch) < config.epochs and not training.is_patience_spent:
         speed = training.run_epoch()
         speeds += [] if speed is None else [speed]
-        log_abundance(model, log_dir, int(state.epoch))
+        if validation.rows:
+            rows = capture(model, validation.batches(ABUNDANCE_ROWS), ABUNDANCE_ROWS)
+            spaces = embedding_spaces(model, validation.domains)
+            log_abundance(spaces, rows, model.layout, validation.domains, log_dir, int(state.epoch))
     training.checkpoints.restore_best()
     return TrainingResult(
         best_epoch=-(-int(state.best_step) // training.steps_per_epoch),

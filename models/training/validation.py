@@ -18,7 +18,11 @@ _BATCH_SIZE = 8192
 
 
 class Validation:
-    """Scores a split and judges the scores; labels, users and domains are read once."""
+    """Scores a split and judges the scores; labels, users and domains are read once.
+
+    Attributes:
+      domains: Names of the domains, in the order of the model's towers.
+    """
 
     def __init__(self, data: TransformedData, domains: Sequence[str]) -> None:
         """Reads the columns that do not change between epochs.
@@ -28,7 +32,7 @@ class Validation:
           domains: Names of the domains, in the order of the model's towers.
         """
         self._data = data
-        self._domains = tuple(domains)
+        self.domains = tuple(domains)
         self._columns = data.columns((LABEL, "user", "domain"))
         self._predict: tuple[keras.Model, Callable[..., tf.Tensor]] | None = None
 
@@ -36,6 +40,10 @@ class Validation:
     def rows(self) -> int:
         """Number of rows."""
         return len(self._columns[LABEL])
+
+    def batches(self, batch_size: int) -> tf.data.Dataset:
+        """The split's rows in order, parsed (`TransformedData.batches`)."""
+        return self._data.batches(batch_size)
 
     def scores(self, model: keras.Model) -> np.ndarray:
         """Probabilities of all rows, of shape (n_rows,), in the order of the split."""
@@ -47,8 +55,8 @@ class Validation:
 
     def judge(self, model: keras.Model) -> DomainSummary:
         """Overall and per-domain metrics of the model as it stands."""
-        metric = DomainMetrics(self._domains)
-        names = np.array(self._domains)[self._columns["domain"]]
+        metric = DomainMetrics(self.domains)
+        names = np.array(self.domains)[self._columns["domain"]]
         metric.update_state(
             {"label": self._columns[LABEL], "user": self._columns["user"], "domain": names}, self.scores(model)
         )

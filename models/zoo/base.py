@@ -101,6 +101,15 @@ class MultiDomainModel(tfrs.Model):
         """
         raise NotImplementedError(f"{type(self).__name__} should define `forward_routed`")
 
+    def own_experts(self, domain: int) -> slice | None:
+        """Which of the expert outputs of a row of a domain are bound to that domain; None where none ever is.
+
+        Args:
+          domain: 0 ... S - 1.
+        """
+        del domain
+        return None
+
     def forward(self, inputs: Inputs, training: bool = False) -> ForwardPass:
         """Logits, expert outputs and gates of rows in any order, in that order.
 

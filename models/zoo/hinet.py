@@ -62,6 +62,10 @@ class HiNet(MultiDomainModel):
         )
         self.towers = DomainTowers(domains, config.tower_units, config.dropout, seed=next(seeds))
 
+    def own_experts(self, domain: int) -> slice:
+        """One of all domains' experts, which are computed for every row."""
+        return slice(1 + domain, 2 + domain)
+
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
         """Scenario extraction and the domain's tower."""
         x = self.embedding(batch.ids, batch.values, training=training)[0]

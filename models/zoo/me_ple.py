@@ -48,6 +48,11 @@ class MultiEmbeddingPLE(MultiDomainModel):
         ]
         self.towers = DomainTowers(layout.num_domains, config.tower_units, config.dropout, seed=next(seeds))
 
+    def own_experts(self, domain: int) -> slice:
+        """The first ones."""
+        del domain
+        return slice(0, self.config.ple.domain_experts)
+
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
         """Own and shared sets, level on level, then each row's own tower."""
         shared = self.shared_embedding(batch.ids, batch.values, training=training)

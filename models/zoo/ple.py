@@ -47,6 +47,11 @@ class PLE(MultiDomainModel):
         ]
         self.towers = DomainTowers(layout.num_domains, config.tower_units, config.dropout, seed=next(seeds))
 
+    def own_experts(self, domain: int) -> slice:
+        """The first ones."""
+        del domain
+        return slice(0, self.config.ple.domain_experts)
+
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
         """Level on level, then each row's own tower."""
         own = shared = self.embedding(batch.ids, batch.values, training=training)

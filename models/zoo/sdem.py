@@ -73,6 +73,11 @@ class Sdem(MultiDomainModel):
         self.gate = PriorGate(domains, 2, seed=next(seeds))
         self.towers = DomainTowers(domains, config.tower_units, config.dropout, seed=next(seeds))
 
+    def own_experts(self, domain: int) -> slice:
+        """The second of the two."""
+        del domain
+        return slice(1, 2)
+
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
         """The shared half, the domain's half, and its gate between the two."""
         shared = self.shared_embedding(batch.ids, batch.values, training=training)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from models.analysis.abundance_log import log_abundance, read_abundance
-from models.analysis.capture import capture, embedding_spaces
+from models.analysis.capture import capture, domain_norms, embedding_spaces
 from models.analysis.diversity import conflict_sets
 from models.analysis.model_analysis import analyze
-from models.analysis.spectrum import information_abundance
+from models.analysis.spectrum import frequency_groups, information_abundance
 from tests.models.small_model import LAYOUT, NUM_DOMAINS, batch, small_model, tensors
 
 
@@ -55,29 +55,60 @@ def test_rows_are_captured_in_order_and_in_a_domain_of_choice():
     np.testing.assert_array_equal(other.domains, whole.domains)
 
 
+def test_experts_of_domains_are_taken_in_their_domain_whatever_the_rows():
+    assert domain_norms(small_model(), batches, 40) is None
+    for name in ("sdem", "ple", "me_ple", "hinet"):
+        model = small_model(name=name)
+        norms = domain_norms(model, batches, 40)
+        assert norms.shape == (NUM_DOMAINS, 40)
+        rows = capture(model, batches(), 40)
+        for s in range(NUM_DOMAINS):
+            mine = rows.domains == s
+            own = np.linalg.norm(rows.experts[model.own_experts(s)][:, mine], axis=(0, 2))
+            np.testing.assert_allclose(norms[s, mine], own, atol=1e-5)
+            # Of the rows of others it says something of its own.
+            assert not np.allclose(norms[s, ~mine], norms[(s + 1) % NUM_DOMAINS, ~mine])
+
+
 @pytest.mark.parametrize("name", ["crocodile", "sdem", "shared_bottom", "star"])
 def test_every_model_is_analysed_and_the_finding_is_plain_json(name):
     sdem = small_model(name="sdem", seed=3)
-    norms = [np.linalg.norm(capture(sdem, batches(), 60, domain=s).experts[1], axis=1) for s in range(NUM_DOMAINS)]
+    conflicts = conflict_sets(domain_norms(sdem, batches, 60))
     model = small_model(name=name)
     rows = capture(model, batches(), 60)
-    found = analyze(
-        embedding_spaces(model), rows, LAYOUT.id_fields, ["a", "b", "c"], 0, 1, conflict_sets(np.stack(norms))
-    )
+    norms = domain_norms(model, batches, 60)
+    found = analyze(embedding_spaces(model), rows, LAYOUT.id_fields, ["a", "b", "c"], 0, 1, conflicts, norms)
     assert json.loads(json.dumps(found, allow_nan=False))["rows"] == 60
     assert ("experts" in found) == (rows.experts is not None) == ("diversity" in found)
 
 
 def test_abundance_is_logged_once_an_epoch_also_after_a_kill(tmp_path):
-    model = small_model()
-    log_abundance(model, str(tmp_path), 1)
-    log_abundance(model, str(tmp_path), 2)
+    model, rows, folder = small_model(), capture(small_model(), batches(), 60), str(tmp_path)
+
+    def log(epoch):
+        found = log_abundance(embedding_spaces(model), rows, LAYOUT, ["a", "b", "c"], folder, epoch)
+        return {(one["kind"], one["name"], one["part"]): one["value"] for one in found}
+
+    before = log(1)
+    log(2)
     model.multi_embedding.table.assign(np.ones(model.multi_embedding.table.shape))
-    found = log_abundance(model, str(tmp_path), 2)
-    assert [line["epoch"] for line in read_abundance(str(tmp_path))] == [1, 2]
-    # All ones: a single direction.
-    assert found["abundance/user/multi_embedding/set 0"] == pytest.approx(1)
-    first = read_abundance(str(tmp_path))[0]["abundance"]["abundance/item/multi_embedding/set 3"]
+    found = log(2)
+    assert [line["epoch"] for line in read_abundance(folder)] == [1, 2]
+    # All ones: a single direction, whatever part of the ids is looked at.
+    parts = {"all", "domain a", "domain b", "domain c", "head", "middle", "tail"}
+    assert {part: found["user", "multi_embedding/set 0", part] for part in parts} == pytest.approx(
+        dict.fromkeys(parts, 1)
+    )
     expected = information_abundance(embedding_spaces(small_model())[3].fields[1])
-    assert first == pytest.approx(expected) and first > 1
+    assert before["item", "multi_embedding/set 3", "all"] == pytest.approx(expected) and expected > 1
+    mine = rows.experts[2][rows.domains == 1]
+    assert found["expert", "2", "domain b"] == pytest.approx(information_abundance(mine))
+    counts = np.bincount(rows.ids[:, 1])
+    head = np.isin(rows.ids[:, 1], np.flatnonzero(frequency_groups(counts) == 0))
+    assert found["expert", "2", "head"] == pytest.approx(information_abundance(rows.experts[2][head]))
     assert read_abundance(str(tmp_path / "nowhere")) == []
+
+
+def test_a_domain_has_the_name_that_it_was_given():
+    spaces = embedding_spaces(small_model(name="sdem"), ["shop", "feed", "mail"])
+    assert {space.name.split("/")[-1] for space in spaces if space.domain == 1} == {"domain feed, set 0"}

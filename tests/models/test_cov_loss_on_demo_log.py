@@ -1,0 +1,64 @@
+"""What CovLoss is for, on the demo log: two trainings that differ in nothing else."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_transform as tft
+
+from models.analysis.capture import capture
+from models.analysis.expert_covariance import correlation, dimension_covariance, expert_covariance, off_diagonal_mean
+from models.config import ModelConfig, TrainingConfig
+from models.metrics.auc import auc
+from models.trainer import feature_layout
+from models.training.input import TransformedData
+from models.training.optimizers import build_optimizer
+from models.zoo import build_model
+from models.zoo.base import MultiDomainModel
+from pipeline.config_file import load_config
+from tests.conftest import ROOT, DemoRun
+
+MODEL = {
+    "num_sets": 3, "embedding_dim": 4, "expert_units": [16, 8], "tower_units": [8], "prior_embedding_dim": 4
+}  # fmt: skip
+TRAINING = TrainingConfig(batch_size=512, epochs=3, seed=1)
+
+
+@pytest.fixture(scope="module")
+def transformed(demo_run: DemoRun):
+    outputs = demo_run.components["Transform"].uris
+    graph = tft.TFTransformOutput(outputs["transform_graph"])
+    splits = {
+        split: TransformedData.match(
+            [str(Path(outputs["transformed_examples"]) / f"Split-{split}" / "*")], graph.transformed_feature_spec()
+        )
+        for split in ("train", "validation")
+    }
+    return feature_layout(load_config(ROOT / "configs/demo.yaml", []).dataset, graph), splits
+
+
+def trained(transformed, **changes) -> MultiDomainModel:
+    layout, splits = transformed
+    model = build_model(ModelConfig(**MODEL, **changes), layout, seed=TRAINING.seed)
+    model.compile(optimizer=build_optimizer(model, TRAINING))
+    batches = splits["train"].training_batches(TRAINING.batch_size, shuffle_buffer=10_000, seed=TRAINING.seed)
+    model.fit(batches, epochs=TRAINING.epochs, verbose=0)
+    return model
+
+
+def test_cov_loss_lowers_the_covariance_between_experts(transformed):
+    validation = transformed[1]["validation"]
+    found = {}
+    for name, changes in {
+        "with": {"cov_loss": {"alpha": 1.0, "normalization": "batch_mean"}},
+        "without": {"expert_loss": {"name": "none"}},
+    }.items():
+        model = trained(transformed, **changes)
+        experts = capture(model, validation.batches(4096), 4096).experts
+        scores = np.concatenate([model(batch).numpy() for batch in validation.batches(4096)])
+        found[name] = (
+            off_diagonal_mean(expert_covariance(experts)),
+            off_diagonal_mean(np.abs(correlation(dimension_covariance(experts))).reshape(3, 8, 3, 8).mean(axis=(1, 3))),
+            auc(validation.columns(["label"])["label"], scores),
+        )
+    print(found)
