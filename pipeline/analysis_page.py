@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
@@ -52,30 +52,26 @@ def analysis_page(runs: Mapping[str, Mapping[str, Any]]) -> HtmlPage:
 def _training(page: HtmlPage, name: str, found: Mapping[str, Any]) -> None:
     """Figure 2: a line for every space, and for every part of the rows the mean over spaces, or over experts."""
     lines = found["abundance_over_training"]
-    epochs = [line["epoch"] for line in lines]
     layout = {"xaxis": {"title": {"text": "epoch"}}}
+    logged = [one for line in lines for one in line["abundance"]]
 
-    def trace(label: str, chosen: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
-        values = [[one["value"] for one in line["abundance"] if chosen(one)] for line in lines]
-        means = [fmean(each) if each else None for each in values]
+    def trace(label: str, **wanted: str) -> dict[str, Any]:
+        means = []
+        for line in lines:
+            values = [one["value"] for one in line["abundance"] if wanted.items() <= one.items()]
+            means.append(fmean(values) if values else None)
+        epochs = [line["epoch"] for line in lines]
         return {"type": "scatter", "mode": "lines+markers", "name": label, "x": epochs, "y": means}
 
-    logged = [one for line in lines for one in line["abundance"]]
     names = dict.fromkeys((one["kind"], one["name"]) for one in logged)
     if names:
-        traces = [
-            trace(
-                f"{kind} {space}", lambda one, k=kind, n=space: (one["kind"], one["name"], one["part"]) == (k, n, ALL)
-            )
-            for kind, space in names
-        ]
+        traces = [trace(f"{kind} {space}", kind=kind, name=space, part=ALL) for kind, space in names]
         page.plot(f"{name}: information abundance over training", traces, layout)
     for kind in dict.fromkeys(kind for kind, _ in names):
         parts = dict.fromkeys(one["part"] for one in logged if one["kind"] == kind)
-        traces = [trace(part, lambda one, k=kind, p=part: (one["kind"], one["part"]) == (k, p)) for part in parts]
         whose = "expert outputs" if kind == "expert" else f"{kind} embeddings"
         title = f"{name}: abundance of {whose} over training, by domain and frequency, mean of all sets"
-        page.plot(title, traces, layout)
+        page.plot(title, [trace(part, kind=kind, part=part) for part in parts], layout)
 
 
 def _spectra(page: HtmlPage, name: str, found: Mapping[str, Any]) -> None:

@@ -173,7 +173,7 @@ class ScoreHistogram:
         self._bins, self._dropped_bits = distinct, dropped
         # Sums of whole numbers below 2**53 are exact in float64.
         self._counts = np.stack([np.bincount(places, row, size) for row in counts]).astype(np.int64)
-        self._score_sums = np.bincount(places, sums, size)
+        self._score_sums = np.bincount(places, sums, size).astype(np.float64)
 
     def _chunks(self) -> Iterator[tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8], npt.NDArray[np.float64]]]:
         """All rows in order of score, label 0 first in a bin, some at a time: ranks, labels and scores."""

@@ -239,7 +239,7 @@ def _judge_sketch(
     of_sample = sample.summary
     # As many rows as one of the sample's stands for; it varies less than 1 / share, for users differ in rows.
     times = histogram.rows / max(1, of_sample["rows"])
-    counts = (of_sample[name] for name in ("gauc_users", "gauc_rows", "users"))  # type: ignore[literal-required]
+    counts = (of_sample["gauc_users"], of_sample["gauc_rows"], of_sample["users"])
     gauc_users, gauc_rows, users = (round(count * times) for count in counts)
     summary = record(
         auc=float(tally.of_slices.auc()[0]),
