@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -33,7 +34,8 @@ from pipeline.scorers import Scorer
 from pipeline.settings import RunConfig
 
 BASELINE = f"baseline_{PROBABILITY}"
-_ROWS_A_READ = 65_536
+# Rows that are encoded while the model scores those before: small enough that both have work from the start.
+_ROWS_A_PART = 16_384
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,13 @@ def evaluate(
     bootstrap = Bootstrap(gate.replicates, gate.confidence, gate.bootstrap_seed)
     scorers = {PROBABILITY: scorer} | ({BASELINE: baseline} if baseline is not None else {})
 
-    def encoded() -> Iterator[tuple[pa.RecordBatch, list[bytes]]]:
+    def encoded() -> Iterator[tuple[pa.RecordBatch, npt.NDArray[np.object_]]]:
         for part, batch in split_batches(reader, spec, progress=progress):
             if part == split:
-                for start in range(0, batch.num_rows, _ROWS_A_READ):
-                    rows = batch.slice(start, _ROWS_A_READ)
-                    yield rows, [example for part in encode_examples(rows) for example in part.to_pylist()]
+                for start in range(0, batch.num_rows, _ROWS_A_PART):
+                    rows = batch.slice(start, _ROWS_A_PART)
+                    examples = [part.to_numpy(zero_copy_only=False) for part in encode_examples(rows)]
+                    yield rows, np.concatenate(examples)
 
     progress = RowProgress(f"scoring {split}", reader.num_rows_hint())
     output.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -23,11 +22,11 @@ class Scorer(Protocol):
 
     name: str
 
-    def score(self, examples: Sequence[bytes], batch_size: int) -> npt.NDArray[np.float32]:
+    def score(self, examples: npt.NDArray[np.object_], batch_size: int) -> npt.NDArray[np.float32]:
         """Scores of the examples, in their order, float32 [N].
 
         Args:
-          examples: N serialized tf.Examples of raw features.
+          examples: Bytes [N], serialized tf.Examples of raw features.
           batch_size: The most rows a call of the model.
         """
 
@@ -51,13 +50,11 @@ class SavedModelScorer:
         self.name = str(path)
         self._servable = Servable(path)
 
-    def score(self, examples: Sequence[bytes], batch_size: int) -> npt.NDArray[np.float32]:
+    def score(self, examples: npt.NDArray[np.object_], batch_size: int) -> npt.NDArray[np.float32]:
         """Scores of the examples, in their order, float32 [N]."""
-        tensor = np.empty(len(examples), object)
-        tensor[:] = examples
         scores = [
-            self._servable.predict(SERVING_DEFAULT, {EXAMPLES: tensor[start : start + batch_size]})[PROBABILITY]
-            for start in range(0, len(tensor), batch_size)
+            self._servable.predict(SERVING_DEFAULT, {EXAMPLES: examples[start : start + batch_size]})[PROBABILITY]
+            for start in range(0, len(examples), batch_size)
         ]
         return np.concatenate(scores) if scores else np.empty(0, np.float32)
 
@@ -81,9 +78,9 @@ class ServerScorer:
         self._client = PredictClient(address, model_name, timeout_s=timeout_s)
         self._pool = ThreadPoolExecutor(_IN_FLIGHT)
 
-    def score(self, examples: Sequence[bytes], batch_size: int) -> npt.NDArray[np.float32]:
+    def score(self, examples: npt.NDArray[np.object_], batch_size: int) -> npt.NDArray[np.float32]:
         """Scores of the examples, in their order, float32 [N]."""
-        parts = [examples[start : start + batch_size] for start in range(0, len(examples), batch_size)]
+        parts = [examples[start : start + batch_size].tolist() for start in range(0, len(examples), batch_size)]
         scores = list(self._pool.map(self._client.predict, parts))
         return np.concatenate(scores) if scores else np.empty(0, np.float32)
 

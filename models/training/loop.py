@@ -198,11 +198,12 @@ def train(
     state = training.state
     resumed = training.checkpoints.resume()
     speeds: list[float] = []
+    sample = list(validation.batches(ABUNDANCE_ROWS).take(1))
     while int(state.epoch) < config.epochs and not training.is_patience_spent:
         speed = training.run_epoch()
         speeds += [] if speed is None else [speed]
-        if validation.rows:
-            rows = capture(model, validation.batches(ABUNDANCE_ROWS), ABUNDANCE_ROWS)
+        if sample:
+            rows = capture(model, sample, ABUNDANCE_ROWS)
             spaces = embedding_spaces(model, validation.domains)
             log_abundance(spaces, rows, model.layout, validation.domains, log_dir, int(state.epoch))
     training.checkpoints.restore_best()

@@ -111,4 +111,4 @@ def test_abundance_is_logged_once_an_epoch_also_after_a_kill(tmp_path):
 
 def test_a_domain_has_the_name_that_it_was_given():
     spaces = embedding_spaces(small_model(name="sdem"), ["shop", "feed", "mail"])
-    assert {space.name.split("/")[-1] for space in spaces if space.domain == 1} == {"domain feed, set 0"}
+    assert {space.name.split("/")[-1] for space in spaces if space.domain == 1} == {"domain feed"}
