@@ -203,6 +203,7 @@ def measure_evaluate(args: argparse.Namespace) -> Measured:
         examples = np.concatenate(parts)
         with closing(SavedModelScorer(model)) as scorer:
             scorer.score(examples[:4096], 4096)
+            # One call after the other.
             alone = best(args.repeats, lambda: scorer.score(examples, 4096))
             whole = best(args.repeats, lambda: evaluate(config, scorer, log, args.split, Path(folder) / "evaluation"))
     rows = len(examples)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,11 @@ from pipeline.settings import RunConfig
 BASELINE = f"baseline_{PROBABILITY}"
 # Rows that are encoded while the model scores those before: small enough that both have work from the start.
 _ROWS_A_PART = 16_384
+# A call of a model does not keep all cores busy from its beginning to its end; two do.
+_PARTS_IN_FLIGHT = 2
+
+_Scores = npt.NDArray[np.float32]
+_Scored = tuple[pa.RecordBatch, dict[str, _Scores]]
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,7 @@ def evaluate(
     """
     spec, gate = config.dataset, config.evaluation
     roles = spec.roles
+    features = [feature.name for feature in spec.raw_inputs]
     keys = list(dict.fromkeys((roles.user, roles.item, roles.domain, roles.label, roles.time.column)))
     reader = open_reader(spec, data_dir)
     divisions = RowSlices(slices, spec, reader.schema().names)
@@ -105,8 +113,29 @@ def evaluate(
             if part == split:
                 for start in range(0, batch.num_rows, _ROWS_A_PART):
                     rows = batch.slice(start, _ROWS_A_PART)
-                    examples = [part.to_numpy(zero_copy_only=False) for part in encode_examples(rows)]
+                    inputs = pa.RecordBatch.from_arrays(
+                        [_arrow_column(rows, name) for name in features], names=features
+                    )
+                    examples = [part.to_numpy(zero_copy_only=False) for part in encode_examples(inputs)]
                     yield rows, np.concatenate(examples)
+
+    def scored() -> Generator[_Scored, None, None]:
+        waiting: deque[tuple[pa.RecordBatch, dict[str, Future[_Scores]]]] = deque()
+
+        def first() -> _Scored:
+            batch, answers = waiting.popleft()
+            return batch, {column: answer.result() for column, answer in answers.items()}
+
+        with ThreadPoolExecutor(_PARTS_IN_FLIGHT) as pool, closing(read_ahead(encoded())) as parts:
+            for batch, examples in parts:
+                answers = {
+                    column: pool.submit(model.score, examples, batch_size) for column, model in scorers.items()
+                }  # fmt: skip
+                waiting.append((batch, answers))
+                if len(waiting) > _PARTS_IN_FLIGHT:
+                    yield first()
+            while waiting:
+                yield first()
 
     progress = RowProgress(f"scoring {split}", reader.num_rows_hint())
     output.mkdir(parents=True, exist_ok=True)
@@ -118,13 +147,12 @@ def evaluate(
             column: stack.enter_context(RowStore(names, gate.max_rows_in_memory, output)) for column in scorers
         }  # fmt: skip
         writer: pq.ParquetWriter | None = None
-        with closing(read_ahead(encoded())) as batches:
-            for batch, examples in batches:
+        with closing(scored()) as batches:
+            for batch, answers in batches:
                 table = pa.Table.from_batches([batch]).select(keys)
                 rows = divisions.of(batch) | {DOMAINS: _column(batch, roles.domain)}
-                for column, model in scorers.items():
-                    scores = model.score(examples, batch_size)
-                    _check(scores, batch.num_rows, model)
+                for column, scores in answers.items():
+                    _check(scores, batch.num_rows, scorers[column])
                     stores[column].add(
                         _column(batch, roles.label), scores, _column(batch, config.group_key), rows
                     )  # fmt: skip
@@ -183,10 +211,14 @@ def _largest(judgement: Judgement, division: str, most: int) -> dict[str, Any]:
 
 
 def _column(batch: pa.RecordBatch, name: str) -> np.ndarray:
-    column = batch.column(batch.schema.get_field_index(name))
+    column = _arrow_column(batch, name)
     if column.null_count:
         column = column.cast(pa.string()).fill_null("(missing)")
     return column.to_numpy(zero_copy_only=False)
+
+
+def _arrow_column(batch: pa.RecordBatch, name: str) -> pa.Array:
+    return batch.column(batch.schema.get_field_index(name))
 
 
 def _check(scores: np.ndarray, rows: int, model: Scorer) -> None:

@@ -18,7 +18,7 @@ _IN_FLIGHT = 4
 
 
 class Scorer(Protocol):
-    """Scores serialized tf.Examples."""
+    """Scores serialized tf.Examples; may be asked by several threads at once."""
 
     name: str
 
