@@ -167,7 +167,7 @@ def _cell(value: Any) -> str:
     if shown is None:
         return '<td data-value=""></td>'
     if isinstance(shown, float):
-        shown = f"{shown:.4f}"
+        shown = f"{shown:.4f}" if shown == 0 or abs(shown) >= 0.001 else f"{shown:.3g}"
     elif isinstance(shown, int):
         shown = f"{shown:,}"
     marked = f' class="{html.escape(" ".join(marks))}"' if any(marks) else ""
