@@ -103,6 +103,12 @@ class FeatureLayout(StrictModel):
         return self.num_id_fields - len(self.slots) + sum(self.slots)
 
     @property
+    def first_columns(self) -> tuple[int, ...]:
+        """Column of `ids` at which each field begins."""
+        counts = [*[1] * (self.num_id_fields - len(self.slots)), *self.slots]
+        return tuple(itertools.accumulate(counts[:-1], initial=0))
+
+    @property
     def num_value_columns(self) -> int:
         """Columns of `values`."""
         return self.num_value_fields - len(self.widths) + sum(self.widths)

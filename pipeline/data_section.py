@@ -67,7 +67,7 @@ def _fields(page: HtmlPage, fields: Mapping[str, Mapping[str, Any]]) -> None:
     rows = []
     for name, field in fields.items():
         # Row 0 of an embedding table is the default id's.
-        size = field["kept"] + 1 if "kept" in field else field.get("buckets")
+        size = field["kept"] + 1 if "kept" in field else field.get("buckets", field.get("width"))
         missing = field["rows_missing"] / field["rows"] if field["rows"] else None
         rows.append(
             [
@@ -81,7 +81,7 @@ def _fields(page: HtmlPage, fields: Mapping[str, Mapping[str, Any]]) -> None:
     page.table(
         [
             "field",
-            "vocabulary or buckets",
+            "vocabulary, buckets or width",
             "least occurrences",
             "kept",
             "dropped",

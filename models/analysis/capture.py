@@ -92,7 +92,7 @@ def capture(
         has_experts, has_gates = experts is not None, gates is not None
         parts.append(
             (
-                inputs["ids"].numpy(),
+                inputs["ids"].numpy()[:, model.layout.first_columns],
                 own,
                 kept[LABEL].numpy(),
                 np.zeros((0, len(own), 0)) if experts is None else experts.numpy(),

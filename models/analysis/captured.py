@@ -28,7 +28,7 @@ class Captured(NamedTuple):
     """A model on N rows.
 
     Attributes:
-      ids: int64 [N, F].
+      ids: int64 [N, F]; of a multi-valued field the first value.
       domains: int64 [N].
       labels: int64 [N].
       experts: [M, N, d]; None for a model without experts.

@@ -92,7 +92,7 @@ def test_the_report_has_the_data_of_the_run(demo_run: DemoRun) -> None:
         assert f'<td data-value="{domain}">{domain}</td>{in_splits}' in section, domain
     vocabularies = Path(demo_run.components["VocabularyGen"].uris["vocabularies"]) / "summary.json"
     for name, field in json.loads(vocabularies.read_text()).items():
-        size = field["kept"] + 1 if "kept" in field else field.get("buckets", "")
+        size = field["kept"] + 1 if "kept" in field else field.get("buckets", field.get("width", ""))
         assert f'<td data-value="{name}">{name}</td><td data-value="{size}">' in section, name
     assert "What moved, by domain and field" in section and "Anomalies against the schema" in section
 

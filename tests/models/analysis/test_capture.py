@@ -8,6 +8,7 @@ from models.analysis.capture import capture, domain_norms, embedding_spaces
 from models.analysis.diversity import conflict_sets
 from models.analysis.model_analysis import analyze
 from models.analysis.spectrum import frequency_groups, information_abundance
+from models.features import FeatureLayout
 from tests.models.small_model import LAYOUT, NUM_DOMAINS, batch, small_model, tensors
 
 
@@ -107,6 +108,19 @@ def test_abundance_is_logged_once_an_epoch_also_after_a_kill(tmp_path):
     head = np.isin(rows.ids[:, 1], np.flatnonzero(frequency_groups(counts) == 0))
     assert found["expert", "2", "head"] == pytest.approx(information_abundance(rows.experts[2][head]))
     assert read_abundance(str(tmp_path / "nowhere")) == []
+
+
+def test_a_multi_valued_field_is_looked_at_by_its_first_value():
+    layout = FeatureLayout(
+        id_fields=("user", "item", "tags", "topics"), vocabulary_sizes=(5, 7, 6, 4), slots=(3, 2), num_domains=3
+    )
+    ids = np.array([[1, 2, 5, 3, -1, 2, -1], [4, 6, 0, -1, -1, 3, 1]])
+    rows = {"ids": ids, "domain": np.array([0, 2]), "label": np.array([1, 0])}
+    model = small_model(layout=layout)
+    captured = capture(model, [tensors(rows)], 2)
+    assert captured.ids.tolist() == [[1, 2, 5, 2], [4, 6, 0, 3]]
+    found = analyze(embedding_spaces(model), captured, layout.id_fields, ["a", "b", "c"], 0, 1)
+    assert json.loads(json.dumps(found, allow_nan=False))["rows"] == 2
 
 
 def test_a_domain_has_the_name_that_it_was_given():
