@@ -7,7 +7,6 @@ from array import array
 import numpy as np
 import numpy.typing as npt
 
-from models.metrics.auc import group_counts
 from models.metrics.bootstrap import NO_BOOTSTRAP, Bootstrap, interval
 from models.metrics.group_codes import group_codes
 from models.metrics.grouped_auc import GroupedAUC
@@ -17,7 +16,7 @@ from models.metrics.row_checks import check_rows
 from models.metrics.score_histogram import MOST_BINS, ScoreHistogram
 from models.metrics.slices import one_slice
 from models.metrics.summary import EMPTY, METRICS, Approximation, Summary, record
-from models.metrics.user_sample import sample_depths, sampling_error
+from models.metrics.user_sample import sample_depths, sampling_error, user_counts
 
 _User = int | bytes | str
 
@@ -150,7 +149,7 @@ class ScoredRows:
         if self._histogram is None:
             return found
         share = 0.5**self._halvings
-        error = sampling_error(group_counts(labels, scores, codes), share, min_group_rows)
+        error = sampling_error(user_counts(labels, scores, codes, len(keys)), share, min_group_rows)
         return _judge_sketch(self._histogram, found, share, error, bootstrap)
 
     def summary(self) -> Summary:

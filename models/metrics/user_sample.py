@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.metrics.bootstrap import group_hashes
-from models.metrics.pair_counts import PairCounts
+from models.metrics.pair_counts import PairCounts, Tally
+from models.metrics.score_order import score_order
+from models.metrics.slices import one_slice
 
 FEWEST_USERS = 30
 _STANDARD_ERRORS = 4
@@ -26,6 +28,24 @@ def sample_depths(keys: Sequence[Any]) -> npt.NDArray[np.int64]:
     # The binary exponent counts the leading zeros; rounding at its edges changes which users are in, and no more.
     depths: npt.NDArray[np.int64] = 64 - np.frexp(hashes.astype(np.float64))[1].astype(np.int64)
     return depths
+
+
+def user_counts(
+    labels: npt.NDArray[np.uint8], scores: npt.NDArray[np.floating], codes: npt.NDArray[np.int32], users: int
+) -> PairCounts:
+    """The pairs of every user, from which its AUC is computed.
+
+    Args:
+      labels: uint8 [N].
+      scores: float32 or float64 [N] without NaN.
+      codes: int32 [N], the number of each row's user.
+      users: Number of users.
+    """
+    order, ranks, sorted_labels = score_order(labels, scores)
+    tally = Tally(np.array([labels.size]), users)
+    zeros = np.zeros(labels.size)
+    tally.feed(ranks, sorted_labels, zeros, zeros, one_slice(labels.size).codes, codes[order], None)
+    return tally.of_cells
 
 
 def sampling_error(counts: PairCounts, share: float, min_group_rows: int) -> float:
