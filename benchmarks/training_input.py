@@ -76,7 +76,10 @@ def measure(config: RunConfig, run: Path, steps: int, repeats: int) -> tuple[lis
     in_memory = tf.data.Dataset.from_tensors(0).flat_map(
         lambda _: _batches(data, config).filter(lambda _, label: tf.equal(tf.size(label), size)).take(steps)
     )
-    memory = max(training_rate(model, in_memory.cache(), steps, size) for _ in range(repeats))
+    held = in_memory.cache()
+    for _ in held:  # Fills the memory.
+        pass
+    memory = max(training_rate(model, held, steps, size) for _ in range(repeats))
     lines: list[Line] = []
     details: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
