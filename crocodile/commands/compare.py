@@ -91,8 +91,9 @@ def run(arguments: argparse.Namespace) -> int:
         given = {name: getattr(arguments, name) for name in ComparePlan.model_fields if hasattr(arguments, name)}
         plan = plan_with(plan, {name: value for name, value in given.items() if value is not None})
         for option in ("jobs", "threads"):
-            if (getattr(arguments, option) or 1) < 1:
-                raise ConfigError(f"--{option}: expected at least 1, found {getattr(arguments, option)}")
+            number = getattr(arguments, option)
+            if number is not None and number < 1:
+                raise ConfigError(f"--{option}: expected at least 1, found {number}")
         jobs = arguments.jobs or max(1, available_cores() // arguments.threads)
         # It imports Numba and SciPy: a wrong option is reported before that.
         from pipeline.compare.comparison import Comparison
