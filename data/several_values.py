@@ -9,6 +9,22 @@ import pyarrow.compute as pc
 # What stands in `ids` where a row has fewer values than there are places.
 PAD = -1
 
+# Between two numbers of a vector that is a text, and what numpy and pandas write around them.
+_BETWEEN_NUMBERS = r"[\s,;|]+"
+_AROUND_NUMBERS = " \t\r\n\v\f[](){}"
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether rows have several values."""
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def split_vectors(texts: pa.Array) -> pa.Array:
+    """Vectors that are text, in brackets or not, as lists of the texts of their numbers; null where there are none."""
+    numbers = pc.utf8_trim(texts, _AROUND_NUMBERS)
+    numbers = pc.if_else(pc.equal(numbers, ""), pa.scalar(None, pa.string()), numbers)
+    return pc.split_pattern_regex(numbers, _BETWEEN_NUMBERS)
+
 
 def several_values(column: pa.Array) -> tuple[np.ndarray, pa.Array]:
     """Values of a list column in their order.

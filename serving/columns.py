@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.several_values import is_list, split_vectors
 from serving.protos import DataType, SignatureDef
 
 # Features by name, each with its type.
@@ -21,10 +22,6 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
     "DT_FLOAT": pa.float32(),
     "DT_DOUBLE": pa.float32(),
 }
-
-# Between two numbers of a vector that is a text, and what may stand around them.
-_BETWEEN_NUMBERS = r"[\s,;|]+"
-_AROUND_NUMBERS = " \t\r\n\v\f[](){}"
 
 
 class ColumnError(ValueError):
@@ -169,9 +166,7 @@ def _first_misfit(column: pa.Array, wanted: pa.DataType) -> tuple[int, Any]:
 
 def _vectors(column: pa.Array, width: int) -> pa.Array:
     if pa.types.is_string(column.type):
-        text = pc.utf8_trim(column, _AROUND_NUMBERS)
-        text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
-        lists = pc.split_pattern_regex(text, _BETWEEN_NUMBERS).cast(pa.list_(pa.float32()))
+        lists = split_vectors(column).cast(pa.list_(pa.float32()))
     elif is_list(column.type):
         lists = as_lists(column, pa.float32())
     else:
@@ -200,11 +195,6 @@ def as_lists(column: pa.Array, wanted: pa.DataType) -> pa.Array:
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
     lists = pa.ListArray.from_arrays(offsets, column.flatten().cast(wanted, safe=False))
     return pc.if_else(column.is_valid(), lists, pa.scalar(None, lists.type)) if column.null_count else lists
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Whether rows have several values."""
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
 def _article(wanted: pa.DataType) -> str:

@@ -3,7 +3,8 @@
 import pyarrow as pa
 
 from data.example_encoding import encode_examples as encode_columns
-from serving.columns import ColumnError, Columns, as_lists, as_type, is_list, misfits
+from data.several_values import is_list
+from serving.columns import ColumnError, Columns, as_lists, as_type, misfits
 
 
 def encode_examples(rows: pa.RecordBatch | pa.Table, types: Columns | None = None, first_row: int = 0) -> list[bytes]:

@@ -15,8 +15,9 @@ import pyarrow.csv
 import pyarrow.parquet
 from google.protobuf.message import DecodeError
 
+from data.several_values import is_list
 from data.tfrecords import read_records
-from serving.columns import ColumnError, Columns, is_list, misfits, require
+from serving.columns import ColumnError, Columns, misfits, require
 from serving.examples import encode_examples
 from serving.protos import Example
 

@@ -8,10 +8,7 @@ import pyarrow.compute as pc
 
 from data.readers.column import Column
 from data.readers.parsed import Parsed, UnreadableType
-
-# Between two numbers of a vector that is a text; what numpy and pandas write around them is left out.
-_BETWEEN_NUMBERS = r"[\s,;|]+"
-_AROUND_NUMBERS = " \t\r\n\v\f[](){}"
+from data.several_values import is_list, split_vectors
 
 
 def parse_texts(raw: pa.Array, column: Column) -> Parsed:
@@ -27,7 +24,7 @@ def parse_texts(raw: pa.Array, column: Column) -> Parsed:
     Raises:
       UnreadableType: they are none of these.
     """
-    if _is_list(raw.type):
+    if is_list(raw.type):
         rows, values = _flattened(raw)
     else:
         rows, values = np.arange(len(raw)), raw
@@ -59,10 +56,8 @@ def parse_vectors(raw: pa.Array, column: Column) -> Parsed:
       UnreadableType: they are none of these.
     """
     if pa.types.is_string(raw.type):
-        numbers = pc.utf8_trim(raw, _AROUND_NUMBERS)
-        raw = pc.if_else(pc.equal(numbers, ""), pa.scalar(None, pa.string()), numbers)
-        lists = pc.split_pattern_regex(raw, _BETWEEN_NUMBERS)
-    elif _is_list(raw.type):
+        lists = split_vectors(raw)
+    elif is_list(raw.type):
         lists = raw
     elif column.width == 1:
         lists = _lists(np.ones(len(raw), np.int64), raw)
@@ -119,7 +114,3 @@ def _lists(counts: np.ndarray, values: pa.Array) -> pa.Array:
     # A null offset is a null list.
     offsets = pa.concat_arrays([starts, pa.array(ends[-1:] if len(ends) else [0], pa.int32())])
     return pa.ListArray.from_arrays(offsets, values)
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
