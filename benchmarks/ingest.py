@@ -31,7 +31,7 @@ from data.worker_pool import available_cores
 
 ROOT = Path(__file__).resolve().parent.parent
 # Rows of the shorter and of the longer log, by number of columns.
-OUR_ROWS = {24: (100_000, 1_000_000), 90: (30_000, 300_000)}
+OUR_ROWS = {24: (100_000, 2_000_000), 90: (30_000, 600_000)}
 STOCK_ROWS = {24: (5_000, 25_000), 90: (2_000, 8_000)}
 SCALE_ROWS = (1_000_000, 11_600_000, 23_200_000)
 MEMORY_LIMIT = 6 * 2**30
