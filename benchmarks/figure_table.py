@@ -68,7 +68,7 @@ def write_record(
     """Writes the lines as JSON, with date, machine, versions of the packages, git commit and seed."""
     record = {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "machine": {"platform": platform.platform(), "processor": _processor(), "cores": available_cores()},
+        "machine": {"platform": platform.platform(), "processor": processor(), "cores": available_cores()},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
         "git_commit": git_commit(),
         "seed": seed,
@@ -80,7 +80,8 @@ def write_record(
     print(f"written: {output}")
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

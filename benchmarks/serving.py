@@ -29,6 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.figure_table import processor
 from benchmarks.serving_figures import Figure, batching, latency, score, start, swaps
 from benchmarks.serving_fuzz import malformed
 from benchmarks.serving_subject import Subject
@@ -104,7 +105,7 @@ def _record(figures: list[Figure], subject: Subject, scale: float) -> dict[str, 
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "machine": {"cpu": _processor(), "cpus": len(os.sched_getaffinity(0)), "os": platform.platform()},
+        "machine": {"cpu": processor(), "cpus": len(os.sched_getaffinity(0)), "os": platform.platform()},
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in packages},
         "commit": commit.stdout.strip() or None,
@@ -112,14 +113,6 @@ def _record(figures: list[Figure], subject: Subject, scale: float) -> dict[str, 
         "scale": scale,
         "figures": [figure.as_dict() for figure in figures],
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 if __name__ == "__main__":

@@ -89,16 +89,19 @@ def _float_lists(name: bytes, column: pa.Array) -> Pieces:
 
 def _several_integers(name: bytes, column: pa.Array) -> Pieces:
     values = column.flatten()
-    encoded = varint_arrays(values.fill_null(0).to_numpy(), 1)
-    joined = _concatenated(column, pc.if_else(values.is_valid(), encoded, _EMPTY))
-    return _by_length(joined, lambda length: _entry_head(name, _THIRD, length)), joined
+    return _several(name, _THIRD, column, values, varint_arrays(values.fill_null(0).to_numpy(), 1))
 
 
 def _several_floats(name: bytes, column: pa.Array) -> Pieces:
     values = column.flatten()
-    encoded = fixed_width(values.fill_null(0.0).to_numpy().astype("<f4", copy=False), 4)
+    numbers = values.fill_null(0.0).to_numpy().astype("<f4", copy=False)
+    return _several(name, _SECOND, column, values, fixed_width(numbers, 4))
+
+
+def _several(name: bytes, list_tag: bytes, column: pa.Array, values: pa.Array, encoded: pa.Array) -> Pieces:
+    """Numbers of lists of any length; one that is null is left out of its list."""
     joined = _concatenated(column, pc.if_else(values.is_valid(), encoded, _EMPTY))
-    return _by_length(joined, lambda length: _entry_head(name, _SECOND, length)), joined
+    return _by_length(joined, lambda length: _entry_head(name, list_tag, length)), joined
 
 
 def _concatenated(column: pa.Array, values: pa.Array) -> pa.Array:

@@ -30,12 +30,15 @@ def several_values(column: pa.Array) -> tuple[np.ndarray, pa.Array]:
     """Values of a list column in their order.
 
     Args:
-      column: Lists [N]; a null list has no values.
+      column: Lists of any kind [N]; a null list has no values.
 
     Returns:
       The row of each value, int64 [n], ascending, and the values [n].
     """
-    lengths = pc.list_value_length(column).fill_null(0).to_numpy()
+    if pa.types.is_fixed_size_list(column.type):
+        lengths = np.where(column.is_valid().to_numpy(zero_copy_only=False), column.type.list_size, 0)
+    else:
+        lengths = pc.list_value_length(column).fill_null(0).to_numpy()
     return np.repeat(np.arange(len(column)), lengths), column.flatten()
 
 

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from data.readers.column import Column
 from data.readers.parsed import Parsed, UnreadableType
-from data.several_values import is_list, split_vectors
+from data.several_values import is_list, several_values, split_vectors
 
 
 def parse_texts(raw: pa.Array, column: Column) -> Parsed:
@@ -25,7 +25,7 @@ def parse_texts(raw: pa.Array, column: Column) -> Parsed:
       UnreadableType: they are none of these.
     """
     if is_list(raw.type):
-        rows, values = _flattened(raw)
+        rows, values = several_values(raw)
     else:
         rows, values = np.arange(len(raw)), raw
     if pa.types.is_floating(values.type):  # Lists of ids with gaps, as pandas writes them.
@@ -65,7 +65,7 @@ def parse_vectors(raw: pa.Array, column: Column) -> Parsed:
         lists = pa.nulls(len(raw), pa.list_(pa.float32()))
     else:
         raise UnreadableType(str(raw.type))
-    rows, values = _flattened(lists)
+    rows, values = several_values(lists)
     numbers = _numbers(values, raw.type)
     lengths = np.bincount(rows, minlength=len(lists))
     present = lengths > 0
@@ -96,15 +96,6 @@ def _number(text: str | None) -> float:
         return float(pa.scalar(text).cast(pa.float64()).as_py())
     except (pa.ArrowInvalid, TypeError):
         return float("nan")
-
-
-def _flattened(lists: pa.Array) -> tuple[np.ndarray, pa.Array]:
-    """Which row each value of list columns is of, int64 [n], and the values; a null list has none."""
-    if pa.types.is_fixed_size_list(lists.type):
-        lengths = np.where(lists.is_valid().to_numpy(zero_copy_only=False), lists.type.list_size, 0)
-    else:
-        lengths = pc.list_value_length(lists).fill_null(0).to_numpy()
-    return np.repeat(np.arange(len(lists)), lengths), lists.flatten()
 
 
 def _lists(counts: np.ndarray, values: pa.Array) -> pa.Array:

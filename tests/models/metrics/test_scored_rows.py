@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from models.metrics.domain_summary import summarize
 from models.metrics.scored_rows import ScoredRows
+from tests.models.metrics.merging import merged_in_any_order
 
 USERS = st.sampled_from([b"", b"a", b"a\x00", b"b", b"a user with a long name", b"\xff"])
 # Few distinct scores, so that most pairs tie.
@@ -33,21 +34,9 @@ def reference(rows):
 @settings(deadline=None, max_examples=200)
 @given(rows=ROWS, data=st.data())
 def test_shards_merged_in_any_order_give_what_all_rows_give(rows, data):
-    shards = [ScoredRows() for _ in range(data.draw(st.integers(1, 6)))]
-    for label, score, user in rows:
-        data.draw(st.sampled_from(shards)).append(label, score, user)
-    # Merge any two, as Beam does, until one is left; some travel between workers on the way.
-    while len(shards) > 1:
-        one = shards.pop(data.draw(st.integers(0, len(shards) - 1)))
-        other = shards.pop(data.draw(st.integers(0, len(shards) - 1)))
-        if data.draw(st.booleans()):
-            other = pickle.loads(pickle.dumps(other))
-        size = len(other)
-        one.merge(other)
-        assert len(other) == size
-        shards.append(one)
-    assert len(shards[0]) == len(rows)
-    assert_same(shards[0].summary(), reference(rows))
+    merged = merged_in_any_order([ScoredRows() for _ in range(data.draw(st.integers(1, 6)))], rows, data)
+    assert len(merged) == len(rows)
+    assert_same(merged.summary(), reference(rows))
 
 
 @settings(deadline=None)

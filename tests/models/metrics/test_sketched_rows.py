@@ -11,6 +11,7 @@ from models.metrics.bootstrap import Bootstrap
 from models.metrics.domain_summary import summarize
 from models.metrics.score_histogram import ScoreHistogram
 from models.metrics.scored_rows import ScoredRows
+from tests.models.metrics.merging import merged_in_any_order
 from tests.models.metrics.slow_metrics import slow_auc
 
 SCORES = st.one_of(st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(0, 1), st.floats(-20, 20))
@@ -48,21 +49,11 @@ def assert_same(found, expected):
 @given(rows=ROWS, max_rows=st.integers(2, 30), data=st.data())
 def test_shards_merged_in_any_order_are_the_sketch_of_all_rows(rows, max_rows, data):
     shards = [ScoredRows(max_rows) for _ in range(data.draw(st.integers(1, 5)))]
-    for label, score, user in rows:
-        data.draw(st.sampled_from(shards)).append(label, score, user)
-    while len(shards) > 1:
-        one = shards.pop(data.draw(st.integers(0, len(shards) - 1)))
-        other = shards.pop(data.draw(st.integers(0, len(shards) - 1)))
-        if data.draw(st.booleans()):
-            other = pickle.loads(pickle.dumps(other))
-        size = len(other)
-        one.merge(other)
-        assert len(other) == size
-        shards.append(one)
+    merged = merged_in_any_order(shards, rows, data)
     labels, scores, users = map(list, zip(*rows, strict=True))
     at_once = ScoredRows(max_rows)
     at_once.extend(labels, scores, users)
-    found, expected = shards[0].judge(BOOTSTRAP), at_once.judge(BOOTSTRAP)
+    found, expected = merged.judge(BOOTSTRAP), at_once.judge(BOOTSTRAP)
     assert_same(found.summary, expected.summary)
     for metric, values in expected.replicates.items():
         np.testing.assert_allclose(found.replicates[metric], values, atol=1e-9)
