@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 
 from data.errors import InputError, shown
 from data.readers.base import LogReader
-from data.readers.compact_column import CompactColumn
 from data.readers.csv import CsvFile
 from data.readers.feature_list import parse_lists
 from data.readers.key_index import KeyIndex
 from data.readers.raw_file import MalformedRow, RawBlock, RawFile
+from data.readers.spilled_column import spilled_column
 from data.storage import DataPath
 
 USER_FIELDS = ("101", "109_14", "110_14", "127_14", "150_14", "121", "122", "124", "125", "126", "127", "128", "129")
@@ -35,7 +35,7 @@ _LIST = "a list of field 0x02 feature 0x03 weight, separated by 0x01"
 
 
 class CommonFeatures:
-    """The features that many samples share, one text column a field, held in memory and looked up by index."""
+    """The features that many samples share, one text column a field, looked up by index."""
 
     def __init__(self, path: DataPath, fields: Sequence[str], block_bytes: int) -> None:
         """Reads the file.
@@ -50,7 +50,7 @@ class CommonFeatures:
         """
         file = CsvFile(path, block_bytes, COMMON_COLUMNS)
         keys: list[pa.Array] = []
-        self._columns = {field: CompactColumn() for field in fields}
+        self._columns = {field: spilled_column(pa.string()) for field in fields}
         for block in file.blocks(["common_index", "features"]):
             found, wrong = parse_lists(block.batch.column(1), fields)
             if wrong.any():

@@ -1,4 +1,4 @@
-"""A table of features, one row a user or an item, held in memory and looked up by key."""
+"""A table of features, one row a user or an item, looked up by key; a long one does not lie in memory."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from data.errors import InputError, shown
 from data.readers.column import Column
-from data.readers.compact_column import CompactColumn
 from data.readers.key_index import KeyIndex
 from data.readers.raw_file import RawFile
+from data.readers.spilled_column import spilled_column
 
 
 class FeatureTable:
@@ -34,7 +34,7 @@ class FeatureTable:
         """
         self.key = key
         names = list(dict.fromkeys([key.name, *(column.name for column in columns)]))
-        self._columns = {column.name: CompactColumn() for column in columns}
+        self._columns = {column.name: spilled_column(column.arrow_type) for column in columns}
         parts: list[pa.Array] = []
         for block in file.blocks(names):
             parsed = block.parse([key, *columns])

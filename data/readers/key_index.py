@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from data.readers.spilled_array import SpilledArray
 from data.stable_hash import hash_keys
 
 # A direct table may have this many places for every key.
@@ -13,10 +14,10 @@ _SPARSE = 4
 
 
 class KeyIndex:
-    """The row of every key of a table, 4 to 16 bytes a key.
+    """The row of every key of a table.
 
-    Whole numbers that lie close together, as re-indexed ids do, are looked up in a table of their own range; other
-    keys by binary search, text by its hash and then compared.
+    Whole numbers that lie close together, as re-indexed ids do, are looked up in an array of their own range, which
+    need not lie in memory; other keys by binary search, 12 bytes a key in memory, text by its hash and then compared.
 
     Attributes:
       has_repeats: Whether a key is there more than once; which of its rows is then found is undefined.
@@ -28,17 +29,19 @@ class KeyIndex:
         Args:
           keys: Int64 or text [N].
         """
-        self._direct: np.ndarray | None = None
+        self._direct: SpilledArray | None = None
         self._first = 0
         numbers = _numbers(keys)
         if pa.types.is_integer(keys.type) and len(keys):
             self._first, last = int(numbers.min()), int(numbers.max())
             if last - self._first < _SPARSE * len(keys):
-                self._direct = np.full(last - self._first + 1, -1, np.int32)
-                self._direct[numbers - self._first] = np.arange(len(keys), dtype=np.int32)
-                self.has_repeats = np.count_nonzero(self._direct >= 0) < len(keys)
+                direct = np.full(last - self._first + 1, -1, np.int32)
+                direct[numbers - self._first] = np.arange(len(keys), dtype=np.int32)
+                self.has_repeats = np.count_nonzero(direct != -1) < len(keys)
+                self._direct = SpilledArray(np.int32)
+                self._direct.append(direct)
                 return
-        self._keys = keys
+        self._keys = keys  # Compared with where they are text.
         self._order = np.argsort(numbers, kind="stable").astype(np.int32)
         self._sorted = numbers[self._order]
         # Two texts of one hash: as good as never, but then only a comparison of all keys is right.
@@ -52,7 +55,7 @@ class KeyIndex:
             # Compared before anything is subtracted: far keys must not wrap round.
             numbers = _numbers(keys)
             inside = valid & (numbers >= self._first) & (numbers <= self._first + len(self._direct) - 1)
-            rows = np.where(inside, self._direct[np.where(inside, numbers - self._first, 0)], -1)
+            rows = np.where(inside, self._direct.take(np.where(inside, numbers - self._first, 0)), -1)
             return pa.array(rows, pa.int32(), mask=rows < 0)
         if self._ambiguous:
             return pc.index_in(keys, value_set=self._keys)

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.readers import key_index
-from data.readers.compact_column import CompactColumn
 from data.readers.key_index import KeyIndex
 
 INTEGERS = st.one_of(st.integers(-20, 20), st.integers(-(2**63), 2**63 - 1))
@@ -40,17 +39,3 @@ def check(keys: pa.Array, asked: pa.Array) -> None:
     assert not index.has_repeats
     if len(keys):
         assert KeyIndex(pa.concat_arrays([keys, keys[-1:]])).has_repeats
-
-
-@pytest.mark.parametrize(("different", "count"), [(3, 100), (200, 100), (200, 1_000), (40_000, 100_000)])
-def test_a_compact_column_gives_back_what_it_was_given(different: int, count: int) -> None:
-    drawn = np.random.default_rng(0).integers(different, size=count).tolist()
-    values = [None if n == 0 else f"v{n}" for n in drawn]
-    column = CompactColumn()
-    for start, end in ((0, 40), (40, 70), (70, count)):
-        column.add(pa.array(values[start:end], pa.string()))
-    rows = [5, None, count - 1, 0, 41, 70]
-    for _ in range(2):
-        taken = column.take(pa.array(rows, pa.int32()))
-        assert taken.type == pa.string()
-        assert taken.to_pylist() == [None if row is None else values[row] for row in rows]
