@@ -24,8 +24,7 @@ import tensorflow as tf
 
 from benchmarks.figure_table import Line, show, write_record
 from models.training.input import TransformedData
-from models.training.optimizers import build_optimizer
-from models.zoo import build_model
+from models.training.prepare import prepare
 from models.zoo.base import MultiDomainModel
 from pipeline.config_file import load_config
 from pipeline.settings import RunConfig
@@ -70,8 +69,7 @@ def measure(config: RunConfig, run: Path, steps: int, repeats: int) -> tuple[lis
     """Every compression, read alone and trained from, beside batches in memory; the best of the repeats."""
     transformed = TransformedRun(run, config.dataset)
     data, size = transformed.training_data, config.training.batch_size
-    model = build_model(config.model, transformed.layout, seed=config.training.seed)
-    model.compile(optimizer=build_optimizer(model, config.training))
+    model = prepare(config.model, config.training, transformed.layout, data)
     # Whole batches, so that a step is a step.
     in_memory = tf.data.Dataset.from_tensors(0).flat_map(
         lambda _: _batches(data, config).filter(lambda _, label: tf.equal(tf.size(label), size)).take(steps)

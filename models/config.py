@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from data.strict_model import StrictModel
 from models.domain_model_config import AdaSparseConfig, HiNetConfig, PepNetConfig, StarConfig
+from models.learning_rate_config import ConstantSchedule, LearningRateScheduleConfig
 
 CovNormalization = Literal["sum", "batch_mean"]
 DomainWeighting = Literal["domain_mean", "row_mean"]
@@ -183,6 +184,8 @@ class TrainingConfig(StrictModel):
       embedding_learning_rate: Its step size, for the embedding tables.
       linear_learning_rate: Its step size for a linear part's and a regression's weights of ids; when not given, that of
         the embeddings.
+      learning_rate_schedule: How the three step sizes move with the steps, all by the same factor: `constant`,
+        `cosine`, `exponential`, `piecewise` or `inverse_sqrt`, each after a warm-up if wanted.
       clip_norm: Dense gradients whose common norm exceeds this are scaled down to it; never when not given.
       seed: Decides initial weights, row order, dropout and CovLoss samples.
       shuffle_buffer: Rows among which the next one is drawn at random; the log is in order of time.
@@ -199,6 +202,7 @@ class TrainingConfig(StrictModel):
     embedding_optimizer: EmbeddingOptimizer = "adagrad"
     embedding_learning_rate: Positive = 0.05
     linear_learning_rate: Positive | None = None
+    learning_rate_schedule: LearningRateScheduleConfig = ConstantSchedule()
     clip_norm: Positive | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     shuffle_buffer: Annotated[int, Field(ge=1)] = 100_000

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 import tensorflow_transform as tft
-import tf_keras as keras
 
 from data.spec import DatasetSpec
 from models.config import ModelConfig, TrainingConfig
@@ -18,10 +17,9 @@ from models.export import export
 from models.features import FeatureLayout
 from models.training.input import TransformedData
 from models.training.loop import train
-from models.training.optimizers import build_optimizer
+from models.training.prepare import prepare
 from models.training.training_key import training_key
 from models.training.validation import Validation
-from models.zoo import build_model
 
 if TYPE_CHECKING:
     from tfx.components.trainer.fn_args_utils import FnArgs
@@ -39,14 +37,11 @@ def run_fn(fn_args: FnArgs) -> None:
     spec = DatasetSpec.model_validate_json(custom["dataset"])
     model_config = ModelConfig.model_validate_json(custom["model"])
     config = TrainingConfig.model_validate_json(custom["training"])
-    keras.utils.set_random_seed(config.seed)
-
     transform_output = tft.TFTransformOutput(fn_args.transform_output)
     parse_spec = transform_output.transformed_feature_spec()
     data = TransformedData.match(fn_args.train_files, parse_spec)
     validation = Validation(TransformedData.match(fn_args.eval_files, parse_spec), spec.domains)
-    model = build_model(model_config, feature_layout(spec, transform_output), seed=config.seed)
-    model.compile(optimizer=build_optimizer(model, config))
+    model = prepare(model_config, config, feature_layout(spec, transform_output), data)
 
     key = training_key({**custom, "transform": fn_args.transform_output, "data": "\n".join(data.files)})
     checkpoint_dir = os.path.join(custom["checkpoint_dir"], key)

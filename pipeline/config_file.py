@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -127,7 +127,10 @@ def _apply(values: dict[str, Any], override: str, sources: dict[Key, str]) -> No
 
 def _describe(fault: Any, kind: type[BaseModel], path: Path, lines: dict[Key, int], sources: dict[Key, str]) -> str:
     """One fault in words: where, which key, what was found, what was expected."""
-    key = _without_tags(fault["loc"], lines, sources)
+    key = _without_tags(fault["loc"], kind, lines, sources)
+    if fault["type"].startswith("union_tag"):
+        # Which of several sections this is could not be told.
+        key = (*key, str(fault["ctx"]["discriminator"]).strip("'"))
     where = next(
         (f"--set {source}" for changed, source in sources.items() if key[: len(changed)] == changed),
         None,
@@ -138,37 +141,57 @@ def _describe(fault: Any, kind: type[BaseModel], path: Path, lines: dict[Key, in
         where = f"{path}:{line}" if line else str(path)
     name = _dotted(key)
     if fault["type"] == "extra_forbidden":
-        known = _known_keys(kind, key[:-1])
+        known = _known_keys(kind, key[:-1], chosen=set(fault["loc"]) - set(key))
         near = difflib.get_close_matches(str(key[-1]), known, n=1)
         hint = f"; did you mean `{near[0]}`?" if near else f"; known keys here: {', '.join(known)}"
         return f"{where}: unknown key `{name}`{hint}"
-    if fault["type"] == "missing":
+    if fault["type"] == "union_tag_invalid":
+        context = fault["ctx"]
+        return f"{where}: `{name}`: expected one of {context['expected_tags']}, found {context['tag']!r}"
+    if fault["type"] in ("missing", "union_tag_not_found"):
         return f"{where}: key `{name}` is missing"
     message = str(fault["msg"]).removeprefix("Value error, ")
     found = "" if isinstance(fault["input"], dict) else f", found {fault['input']!r}"
     return f"{where}: `{name}`: {message}{found}" if name else f"{where}: {message}"
 
 
-def _without_tags(location: Iterable[str | int], lines: dict[Key, int], sources: dict[Key, str]) -> Key:
+def _without_tags(
+    location: Iterable[str | int], kind: type[BaseModel], lines: dict[Key, int], sources: dict[Key, str]
+) -> Key:
     """Drops the tags that pydantic puts into a location for members of a union (`dataset.split.time.train`)."""
     key: Key = ()
     for part in location:
-        in_split = key[-2:] == ("dataset", "split")
-        if in_split and part in ("time", "hash") and (*key, part) not in lines and (*key, part) not in sources:
+        sections = _sections(kind, key)
+        known = {name for section in sections for name in section.model_fields}
+        is_said = (*key, part) in lines or (*key, part) in sources
+        if len(sections) > 1 and part not in known and not is_said:
             continue
         key = (*key, part)
     return key
 
 
-def _known_keys(model: type[BaseModel], key: Key) -> list[str]:
-    """Names that the section at `key` accepts."""
+def _known_keys(model: type[BaseModel], key: Key, chosen: Set[str | int]) -> list[str]:
+    """Names that the section at `key` accepts; of several sections, the one that says it is the chosen one."""
+    sections = _sections(model, key)
+    named = [section for section in sections if chosen & _tags(section)]
+    return sorted({name for section in named or sections for name in section.model_fields})
+
+
+def _tags(section: type[BaseModel]) -> set[str]:
+    return {
+        tag for field in section.model_fields.values() for tag in get_args(field.annotation) if isinstance(tag, str)
+    }
+
+
+def _sections(model: type[BaseModel], key: Key) -> list[type[BaseModel]]:
+    """What may stand at `key`; several where it says itself which of them it is."""
     sections: list[type[BaseModel]] = [model]
     for part in key:
         if isinstance(part, int):
             continue
         annotations = [s.model_fields[part].annotation for s in sections if part in s.model_fields]
         sections = [section for annotation in annotations for section in _models_in(annotation)]
-    return sorted({name for section in sections for name in section.model_fields})
+    return sections
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -40,9 +40,10 @@ def render() -> str:
 def _section(model: type[BaseModel], path: str) -> str:
     summary, meanings = _documentation(model)
     title = f"`{path}`" if path else "Top level"
-    if path.startswith("dataset.split"):
-        methods = get_args(model.model_fields["method"].annotation) if "method" in model.model_fields else ()
-        title += "".join(f", method `{method}`" for method in methods)
+    # Sections of which one is chosen by a key of their own say which they are.
+    for key in ("method", "name"):
+        chosen = get_args(model.model_fields[key].annotation) if key in model.model_fields else ()
+        title += f", {key} `{chosen[0]}`" if len(chosen) == 1 else ""
     lines = [f"## {title}", "", summary, "", "| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         lines.append(f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {meanings[name]} |")
@@ -79,7 +80,7 @@ def _type(annotation: Any) -> str:
         inner = [_type(argument) for argument in arguments if argument is not Ellipsis]
         return f"list of {inner[0]}" if Ellipsis in arguments else f"{len(inner)} × {inner[0]}"
     if origin is Union or str(origin) == "<class 'types.UnionType'>":
-        return " or ".join(_type(argument) for argument in arguments if argument is not type(None))
+        return " or ".join(dict.fromkeys(_type(argument) for argument in arguments if argument is not type(None)))
     if _models(annotation):
         return "section"
     return {"str": "text", "int": "integer", "float": "number", "bool": "true or false"}.get(

@@ -18,9 +18,8 @@ from models.config import ModelConfig, TrainingConfig
 from models.trainer import feature_layout
 from models.training.input import LABEL, TransformedData, model_inputs
 from models.training.loop import TrainingResult, train
-from models.training.optimizers import build_optimizer
+from models.training.prepare import prepare
 from models.training.validation import Validation
-from models.zoo import build_model
 from models.zoo.base import MultiDomainModel
 from pipeline.run_examples import RunExamples
 
@@ -73,9 +72,7 @@ class TransformedRun:
           ValueError: The model's settings do not go together, such as a loss between the experts of a model without.
         """
         keras.backend.clear_session()
-        keras.utils.set_random_seed(config.seed)
-        model = build_model(model_config, self.layout, seed=config.seed)
-        model.compile(optimizer=build_optimizer(model, config))
+        model = prepare(model_config, config, self.layout, self.training_data)
         with tempfile.TemporaryDirectory() as unkept:
             place = str(folder or unkept)
             result = train(model, self.training_data, self._validation, config, checkpoint_dir=place, log_dir=place)

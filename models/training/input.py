@@ -48,6 +48,10 @@ class TransformedData:
         """Number of rows; counted once, without parsing them."""
         return int(self.records().batch(8192).reduce(np.int64(0), lambda count, rows: count + tf.size(rows, tf.int64)))
 
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Batches that all rows make; the last one may be smaller."""
+        return -(-self.num_rows // batch_size)
+
     def batches(self, batch_size: int, *, shuffle_buffer: int = 0, seed: int = 0) -> tf.data.Dataset:
         """Parsed batches.
 

@@ -20,11 +20,16 @@ class LazyAdam(keras.optimizers.legacy.Adam):
     gradients it is Keras' Adam.
 
     Args:
-      learning_rate: float. Step size. Defaults to 0.001.
+      learning_rate: float, or one of Keras' schedules. Step size. Defaults to 0.001.
       **kwargs: Those of Keras' legacy Adam; `amsgrad` is not supported.
     """
 
-    def __init__(self, learning_rate: float = 0.001, name: str = "LazyAdam", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.001,
+        name: str = "LazyAdam",
+        **kwargs: Any,
+    ) -> None:
         if kwargs.get("amsgrad"):
             raise ValueError("`amsgrad` should not be set: it is not supported. Received: `amsgrad`=True")
         super().__init__(learning_rate, name=name, **kwargs)

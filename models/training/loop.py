@@ -22,6 +22,7 @@ from models.metrics.domain_summary import DomainSummary
 from models.metrics.keras_metric import flatten
 from models.training.checkpoints import Checkpoints, TrainingState
 from models.training.input import TransformedData
+from models.training.learning_rate import LearningRates
 from models.training.validation import Validation, stopping_score
 from models.training.weight_average import WeightAverage
 
@@ -65,7 +66,8 @@ class _Training(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self._trained, self._data, self._validation, self._config = model, data, validation, config
-        self.steps_per_epoch = -(-data.num_rows // config.batch_size)
+        self.steps_per_epoch = data.steps_per_epoch(config.batch_size)
+        self._rates = LearningRates(config, self.steps_per_epoch)
         parts = min(config.validations_per_epoch, self.steps_per_epoch)
         self._validation_steps = {-(-self.steps_per_epoch * (i + 1) // parts) for i in range(parts)}
         self.average = None
@@ -124,9 +126,13 @@ class _Training(keras.callbacks.Callback):
             rows = min(step * self._config.batch_size, self._data.num_rows)
             self._progress.update(rows - self._progress.rows)
         if total % _LOG_EVERY_STEPS == 0 or step == self.steps_per_epoch:
-            write_scalars(self._train_writer, logs or {}, total)
+            rates = self._rates.at(total - 1)
+            write_scalars(self._train_writer, {**(logs or {}), **rates}, total)
             if self._progress is not None:
-                self._progress.note = ", ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
+                notes = [f"{name} {value:.4f}" for name, value in (logs or {}).items()]
+                # The others move with it.
+                notes += [] if self._rates.is_constant else [f"learning rate {rates['learning_rate/dense']:.3g}"]
+                self._progress.note = ", ".join(notes)
         if step in self._validation_steps:
             self._validate()
         elif total % self._config.checkpoint_every_steps == 0:

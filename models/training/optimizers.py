@@ -8,12 +8,15 @@ import tf_keras as keras
 
 from models.config import TrainingConfig
 from models.training.lazy_adam import LazyAdam
+from models.training.learning_rate import LearningRates
 from models.zoo.base import MultiDomainModel
 
 _EMBEDDING_OPTIMIZERS = {"adagrad": keras.optimizers.legacy.Adagrad, "adam": LazyAdam}
 
 
-def build_optimizer(model: MultiDomainModel, config: TrainingConfig) -> keras.optimizers.legacy.Optimizer:
+def build_optimizer(
+    model: MultiDomainModel, config: TrainingConfig, steps_per_epoch: int
+) -> keras.optimizers.legacy.Optimizer:
     """Adagrad or LazyAdam for the embedding tables, Adam for the rest.
 
     Keras' Adam decays and rewrites a whole table at every step, even for rows that no example touched; Adagrad's sparse
@@ -21,17 +24,18 @@ def build_optimizer(model: MultiDomainModel, config: TrainingConfig) -> keras.op
 
     Args:
       model: Its `embedding_variables` are the tables.
-      config: Learning rates and gradient clipping.
+      config: Learning rates, their schedule and gradient clipping.
+      steps_per_epoch: Steps of a whole epoch, which a schedule may count in.
 
     Returns:
       tensorflow-recommenders' CompositeOptimizer over them.
     """
     sparse = _EMBEDDING_OPTIMIZERS[config.embedding_optimizer]
-    embeddings = sparse(config.embedding_learning_rate, name=f"embedding_{config.embedding_optimizer}")
-    linear_learning_rate = config.linear_learning_rate or config.embedding_learning_rate
-    linear = sparse(linear_learning_rate, name=f"linear_{config.embedding_optimizer}")
+    rates = LearningRates(config, steps_per_epoch)
+    embeddings = sparse(rates.embedding, name=f"embedding_{config.embedding_optimizer}")
+    linear = sparse(rates.linear, name=f"linear_{config.embedding_optimizer}")
     # Clipping is for the dense layers: a row of a table gets a gradient from few examples, and its optimizer scales it.
-    dense = keras.optimizers.legacy.Adam(config.learning_rate, global_clipnorm=config.clip_norm, name="dense_adam")
+    dense = keras.optimizers.legacy.Adam(rates.dense, global_clipnorm=config.clip_norm, name="dense_adam")
     # Slots are made now and not at the first step, so that a checkpoint always has them, and gives them back at once.
     embeddings._create_all_weights(wide_tables(model))
     linear._create_all_weights(model.linear_variables)

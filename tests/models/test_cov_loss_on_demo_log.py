@@ -12,8 +12,7 @@ from models.config import ModelConfig, TrainingConfig
 from models.metrics.auc import auc
 from models.trainer import feature_layout
 from models.training.input import TransformedData
-from models.training.optimizers import build_optimizer
-from models.zoo import build_model
+from models.training.prepare import prepare
 from models.zoo.base import MultiDomainModel
 from pipeline.config_file import load_config
 from tests.conftest import ROOT, DemoRun
@@ -39,8 +38,7 @@ def transformed(demo_run: DemoRun):
 
 def trained(transformed, **changes) -> MultiDomainModel:
     layout, splits = transformed
-    model = build_model(ModelConfig(**MODEL, **changes), layout, seed=TRAINING.seed)
-    model.compile(optimizer=build_optimizer(model, TRAINING))
+    model = prepare(ModelConfig(**MODEL, **changes), TRAINING, layout, splits["train"])
     batches = splits["train"].training_batches(TRAINING.batch_size, shuffle_buffer=10_000, seed=TRAINING.seed)
     model.fit(batches, epochs=TRAINING.epochs, verbose=0)
     return model

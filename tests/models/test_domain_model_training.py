@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tf_keras as keras
 
 from models.config import ModelConfig
 from models.export import model_weights
 from models.training.input import TransformedData
 from models.training.loop import TrainingResult, train
-from models.training.optimizers import build_optimizer, dense_variables
+from models.training.optimizers import dense_variables
+from models.training.prepare import prepare
 from models.training.validation import Validation
-from models.zoo import MultiDomainModel, build_model
+from models.zoo import MultiDomainModel
 from tests.models.test_training import LAYOUT, Killed, config, write
 
 Data = tuple[TransformedData, Validation]
@@ -25,7 +25,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 
 def run(name: str, data: Data, folder: Path, **changes: object) -> tuple[MultiDomainModel, TrainingResult]:
-    keras.utils.set_random_seed(3)
     sizes = ModelConfig.model_validate(
         {
             "name": name,
@@ -39,9 +38,8 @@ def run(name: str, data: Data, folder: Path, **changes: object) -> tuple[MultiDo
             "adasparse": {"alpha_steps": 1000},
         }
     )
-    model = build_model(sizes, LAYOUT, seed=3)
-    training = config(**changes)
-    model.compile(optimizer=build_optimizer(model, training))
+    training = config(seed=3, **changes)
+    model = prepare(sizes, training, LAYOUT, data[0])
     result = train(model, *data, training, checkpoint_dir=str(folder / "c"), log_dir=str(folder / "logs"))
     return model, result
 

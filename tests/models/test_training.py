@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras as keras
 
 from models.config import ModelConfig, TrainingConfig
 from models.export import model_weights
@@ -13,10 +12,10 @@ from models.features import FeatureLayout
 from models.metrics.keras_metric import flatten
 from models.training.input import TransformedData
 from models.training.loop import TrainingResult, train
-from models.training.optimizers import build_optimizer, dense_variables, wide_tables
+from models.training.optimizers import dense_variables, wide_tables
+from models.training.prepare import prepare
 from models.training.training_key import training_key
 from models.training.validation import Validation, stopping_score
-from models.zoo import build_model
 from models.zoo.base import MultiDomainModel
 
 FEATURES = {
@@ -40,6 +39,7 @@ FULL = {
     "average_epochs": 0.5,
     "stopping_metric": "log_loss",
     "patience": 20,
+    "learning_rate_schedule": {"name": "cosine", "warmup_steps": 6},
 }
 
 
@@ -70,20 +70,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[TransformedData, Val
 
 def config(**changes: object) -> TrainingConfig:
     defaults = {"batch_size": 64, "epochs": 4, "patience": 4, "learning_rate": 0.02, "embedding_learning_rate": 0.5}
-    return TrainingConfig.model_validate({**defaults, "checkpoint_every_steps": 3, **changes})
-
-
-def build(training: TrainingConfig) -> MultiDomainModel:
-    keras.utils.set_random_seed(3)
-    model = build_model(MODEL, LAYOUT, seed=3)
-    model.compile(optimizer=build_optimizer(model, training))
-    return model
+    return TrainingConfig.model_validate({**defaults, "checkpoint_every_steps": 3, "seed": 3, **changes})
 
 
 def run(
     data: tuple[TransformedData, Validation], folder: Path, training: TrainingConfig, name: str = "c"
 ) -> tuple[MultiDomainModel, TrainingResult]:
-    model = build(training)
+    model = prepare(MODEL, training, LAYOUT, data[0])
     result = train(model, *data, training, checkpoint_dir=str(folder / name), log_dir=str(folder / "logs"))
     return model, result
 
@@ -96,30 +89,46 @@ def test_a_killed_training_ends_where_an_uninterrupted_one_does(
     data: tuple[TransformedData, Validation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training = config(**FULL)
-    whole, result = run(data, tmp_path, training, "whole")
-    assert not result.resumed
-
     from models.training import loop
 
     original = loop._Training.on_train_batch_end
+    curve: dict[int, float] = {}
 
-    def killed_at(step: int):
+    def watched(until: int | None = None):
+        """Notes the loss of every step, which Keras adds up from the beginning of a fit, and may kill it."""
+        summed = (0.0, 0.0)
+
         def on_train_batch_end(self: object, batch: int, logs: object = None) -> None:
+            nonlocal summed
+            mean = self._trained.total_mean
+            loss, rows = (
+                now - (before if batch else 0) for now, before in zip((mean.total, mean.count), summed, strict=True)
+            )
+            summed = float(mean.total), float(mean.count)
             original(self, batch, logs)
-            if int(self.state.total_steps) == step:
+            curve[int(self.state.total_steps)] = float(loss) / float(rows)
+            if int(self.state.total_steps) == until:
                 raise Killed
 
         return on_train_batch_end
 
+    monkeypatch.setattr(loop._Training, "on_train_batch_end", watched())
+    whole, result = run(data, tmp_path, training, "whole")
+    assert not result.resumed
+    unbroken = dict(curve)
+    curve.clear()
+
     # 11 steps an epoch, a checkpoint every third and at the validations after 4, 8 and 11: killed inside the first
     # epoch, inside the third, and right after its last step.
     for step in (5, 27, 33):
-        monkeypatch.setattr(loop._Training, "on_train_batch_end", killed_at(step))
+        monkeypatch.setattr(loop._Training, "on_train_batch_end", watched(until=step))
         with pytest.raises(Killed):
             run(data, tmp_path, training, "killed")
-    monkeypatch.setattr(loop._Training, "on_train_batch_end", original)
+    monkeypatch.setattr(loop._Training, "on_train_batch_end", watched())
     resumed, again = run(data, tmp_path, training, "killed")
 
+    assert list(unbroken) == sorted(curve) == list(range(1, 45))
+    np.testing.assert_allclose([curve[step] for step in unbroken], list(unbroken.values()), rtol=1e-4)
     assert again.resumed
     assert (again.steps, again.epochs, again.best_step) == (result.steps, result.epochs, result.best_step)
     for one, other in zip(model_weights(whole), model_weights(resumed), strict=True):
@@ -193,8 +202,8 @@ def test_each_epoch_has_an_order_of_its_own_and_loses_no_row(data: tuple[Transfo
     assert len(order(1)) == 700
 
 
-def test_every_variable_has_exactly_one_optimizer() -> None:
-    model = build(config())
+def test_every_variable_has_exactly_one_optimizer(data: tuple[TransformedData, Validation]) -> None:
+    model = prepare(MODEL, config(), LAYOUT, data[0])
     tables = [variable.ref() for variable in wide_tables(model)]
     linear = [variable.ref() for variable in model.linear_variables]
     dense = [variable.ref() for variable in dense_variables(model)]

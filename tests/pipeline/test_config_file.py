@@ -81,6 +81,23 @@ def test_a_fault_in_the_split_is_named_without_pydantics_tags(tmp_path: Path) ->
         load_config(path)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ("{name: cosin}", "schedule.name`: expected one of 'constant', 'cosine', .*, found 'cosin'"),
+        ("{warmup_steps: 5}", r":8: key `training\.learning_rate_schedule\.name` is missing"),
+        ("{name: cosine, decay_rate: 0.5}", r"unknown key `training\.\w+\.decay_rate`; did you mean `decay_steps`"),
+        ("{name: cosine, final_factor: 2}", r":8: `training\.\w+\.final_factor`: .* less than or equal to 1, found 2"),
+        ("{name: piecewise, boundaries: [3], factors: [1, 2]}", "one entry for each of the 1 `boundaries`, found 2"),
+        ("{name: piecewise, boundaries: [5, 5], factors: [1, 2]}", "`boundaries` should ascend, found 5, 5"),
+    ],
+)
+def test_a_fault_in_a_section_of_several_kinds_is_named(tmp_path: Path, schedule: str, message: str) -> None:
+    path = write(tmp_path, SMALLEST + f"training: {{learning_rate_schedule: {schedule}}}\n")
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+
+
 def test_a_leak_cannot_be_a_feature(tmp_path: Path) -> None:
     text = SMALLEST.replace("features: []", "features: [{name: watched}]\n  leaks: [watched]")
     with pytest.raises(ConfigError, match="feature 'watched' is the label or happens after the impression"):

@@ -1,0 +1,32 @@
+"""A model ready to be trained, the same for the pipeline's Trainer and for whoever trains on a run's examples."""
+
+from __future__ import annotations
+
+import tf_keras as keras
+
+from models.config import ModelConfig, TrainingConfig
+from models.features import FeatureLayout
+from models.training.input import TransformedData
+from models.training.optimizers import build_optimizer
+from models.zoo import build_model
+from models.zoo.base import MultiDomainModel
+
+
+def prepare(
+    model_config: ModelConfig, config: TrainingConfig, layout: FeatureLayout, data: TransformedData
+) -> MultiDomainModel:
+    """Builds a model with the initial weights of the training's seed, and compiles it.
+
+    Args:
+      model_config: The model.
+      config: The training, with its seed.
+      layout: The inputs.
+      data: Training rows.
+
+    Raises:
+      ValueError: The model's settings do not go together, such as a loss between the experts of a model without.
+    """
+    keras.utils.set_random_seed(config.seed)
+    model = build_model(model_config, layout, seed=config.seed)
+    model.compile(optimizer=build_optimizer(model, config, data.steps_per_epoch(config.batch_size)))
+    return model
