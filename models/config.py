@@ -186,7 +186,10 @@ class TrainingConfig(StrictModel):
         the embeddings.
       learning_rate_schedule: How the three step sizes move with the steps, all by the same factor: `constant`,
         `cosine`, `exponential`, `piecewise` or `inverse_sqrt`, each after a warm-up if wanted.
-      clip_norm: Dense gradients whose common norm exceeds this are scaled down to it; never when not given.
+      clip_norm: Dense gradients whose common norm exceeds this are scaled down to it; never when not given. At most one
+        of this and the two that follow.
+      clip_variable_norm: The same of every dense variable's gradient and its own norm.
+      clip_value: Elements of dense gradients are brought into [-`clip_value`, `clip_value`]; never when not given.
       seed: Decides initial weights, row order, dropout and CovLoss samples.
       shuffle_buffer: Rows among which the next one is drawn at random; the log is in order of time.
       checkpoint_every_steps: Steps between two checkpoints from which a killed training resumes.
@@ -204,6 +207,15 @@ class TrainingConfig(StrictModel):
     linear_learning_rate: Positive | None = None
     learning_rate_schedule: LearningRateScheduleConfig = ConstantSchedule()
     clip_norm: Positive | None = None
+    clip_variable_norm: Positive | None = None
+    clip_value: Positive | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     shuffle_buffer: Annotated[int, Field(ge=1)] = 100_000
     checkpoint_every_steps: Annotated[int, Field(ge=1)] = 500
+
+    @model_validator(mode="after")
+    def _one_clipping(self) -> TrainingConfig:
+        given = [name for name in ("clip_norm", "clip_variable_norm", "clip_value") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"at most one kind of gradient clipping, found {' and '.join(f'`{g}`' for g in given)}")
+        return self

@@ -7,6 +7,7 @@ import tensorflow_recommenders as tfrs
 import tf_keras as keras
 
 from models.config import TrainingConfig
+from models.training.gradient_clipping import GradientClipping
 from models.training.lazy_adam import LazyAdam
 from models.training.learning_rate import LearningRates
 from models.zoo.base import MultiDomainModel
@@ -35,7 +36,8 @@ def build_optimizer(
     embeddings = sparse(rates.embedding, name=f"embedding_{config.embedding_optimizer}")
     linear = sparse(rates.linear, name=f"linear_{config.embedding_optimizer}")
     # Clipping is for the dense layers: a row of a table gets a gradient from few examples, and its optimizer scales it.
-    dense = keras.optimizers.legacy.Adam(rates.dense, global_clipnorm=config.clip_norm, name="dense_adam")
+    clipping = GradientClipping(config)
+    dense = keras.optimizers.legacy.Adam(rates.dense, gradient_transformers=clipping.transformers, name="dense_adam")
     # Slots are made now and not at the first step, so that a checkpoint always has them, and gives them back at once.
     embeddings._create_all_weights(wide_tables(model))
     linear._create_all_weights(model.linear_variables)

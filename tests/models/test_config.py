@@ -39,6 +39,8 @@ from models.config import CovLossConfig, ModelConfig, TrainingConfig
         (TrainingConfig, {"learning_rate": 0.0}),
         (TrainingConfig, {"embedding_learning_rate": float("nan")}),
         (TrainingConfig, {"clip_norm": 0.0}),
+        (TrainingConfig, {"clip_variable_norm": 0.0}),
+        (TrainingConfig, {"clip_value": -1.0}),
         (TrainingConfig, {"seed": -1}),
         (TrainingConfig, {"shuffle_buffer": 0}),
         (TrainingConfig, {"checkpoint_every_steps": 0}),
