@@ -26,7 +26,7 @@ class ColumnTransform:
         self._spec = spec
         self._fitted = fitted
         # The value of id 1 is in row 0.
-        self._ids = {name: KeyIndex(table["value"].combine_chunks()) for name, table in fitted.vocabularies.items()}
+        self._ids = {name: KeyIndex.of(table["value"].combine_chunks()) for name, table in fitted.vocabularies.items()}
 
     def __call__(self, columns: Columns) -> pa.RecordBatch:
         """Transforms rows.

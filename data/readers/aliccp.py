@@ -49,7 +49,7 @@ class CommonFeatures:
           InputError: a row is malformed or an index is there twice.
         """
         file = CsvFile(path, block_bytes, COMMON_COLUMNS)
-        keys: list[pa.Array] = []
+        self._index = KeyIndex(pa.string())
         self._columns = {field: spilled_column(pa.string()) for field in fields}
         for block in file.blocks(["common_index", "features"]):
             found, wrong = parse_lists(block.batch.column(1), fields)
@@ -58,15 +58,13 @@ class CommonFeatures:
                 value = shown(block.batch.column(1)[row].as_py())
                 line = file.line_of(block.first_row + row)
                 raise InputError(f"found {value}, expected {_LIST}", file=path, line=line, column="features")
-            keys.append(block.batch.column(0))
+            self._index.add(block.batch.column(0))
             for field, array in found.items():
                 self._columns[field].add(array)
-        joined = pa.concat_arrays(keys)
-        if pc.count_distinct(joined).as_py() < len(joined):
-            counts = pc.value_counts(joined)
+        if self._index.has_repeats:
+            counts = pc.value_counts(self._index.keys())
             index = counts.field(0)[int(counts.field(1).to_numpy().argmax())].as_py()
             raise InputError(f"found the index {index!r} again, expected each once", file=path, column="common_index")
-        self._index = KeyIndex(joined)
 
     def look_up(self, keys: pa.Array) -> dict[str, pa.Array]:
         """The fields of the rows with these indices; null where there is no such index."""

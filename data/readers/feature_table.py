@@ -35,16 +35,14 @@ class FeatureTable:
         self.key = key
         names = list(dict.fromkeys([key.name, *(column.name for column in columns)]))
         self._columns = {column.name: spilled_column(column.arrow_type) for column in columns}
-        parts: list[pa.Array] = []
+        self._index = KeyIndex(key.arrow_type)
         for block in file.blocks(names):
             parsed = block.parse([key, *columns])
-            parts.append(parsed[key.name])
+            self._index.add(parsed[key.name])
             for name, column in self._columns.items():
                 column.add(parsed[name])
-        keys = pa.concat_arrays(parts)
-        self._index = KeyIndex(keys)
         if self._index.has_repeats:
-            raise _repeated(file, key, keys)
+            raise _repeated(file, key, self._index.keys())
 
     def look_up(self, keys: pa.Array) -> Mapping[str, pa.Array]:
         """The table's columns for the rows with these keys; null where it has no such key."""

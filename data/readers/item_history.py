@@ -32,7 +32,7 @@ class ItemHistoryTable:
           totals: One row an item: its key in column 0, its rows, and for every column the sum and the count of values.
         """
         self._features = tuple(features)
-        self._index = KeyIndex(pa.concat_arrays(totals[_KEY].chunks))
+        self._index = KeyIndex.of(pa.concat_arrays(totals[_KEY].chunks))
         self._numbers = {name: pa.concat_arrays(totals[name].chunks) for name in totals.column_names if name != _KEY}
 
     def look_up(self, items: pa.Array) -> Mapping[str, pa.Array]:

@@ -34,8 +34,8 @@ def test_texts_of_one_hash(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def check(keys: pa.Array, asked: pa.Array) -> None:
     expected = pc.index_in(asked, value_set=keys, skip_nulls=True)
-    index = KeyIndex(keys)
+    index = KeyIndex.of(keys)
     assert index.rows(asked).equals(pc.if_else(asked.is_valid(), expected, pa.scalar(None, pa.int32())))
     assert not index.has_repeats
     if len(keys):
-        assert KeyIndex(pa.concat_arrays([keys, keys[-1:]])).has_repeats
+        assert KeyIndex.of(pa.concat_arrays([keys, keys[-1:]])).has_repeats
