@@ -193,6 +193,9 @@ class TrainingConfig(StrictModel):
       seed: Decides initial weights, row order, dropout and CovLoss samples.
       shuffle_buffer: Rows among which the next one is drawn at random; the log is in order of time.
       checkpoint_every_steps: Steps between two checkpoints from which a killed training resumes.
+      warm_start: The model that a training goes on from: `none`; `last_blessed`, the newest model that the Evaluator
+        blessed, where there is one yet; or a path: of a SavedModel, of the base path of its versions (the newest
+        counts) or of the output folder of `crocodile run`. See docs/warm_start.md.
     """
 
     batch_size: Annotated[int, Field(ge=1)] = 1024
@@ -212,6 +215,12 @@ class TrainingConfig(StrictModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     shuffle_buffer: Annotated[int, Field(ge=1)] = 100_000
     checkpoint_every_steps: Annotated[int, Field(ge=1)] = 500
+    warm_start: Annotated[str, Field(min_length=1)] = "none"
+
+    @property
+    def warm_start_path(self) -> str | None:
+        """The path in `warm_start`, if it is one."""
+        return None if self.warm_start in ("none", "last_blessed") else self.warm_start
 
     @model_validator(mode="after")
     def _one_clipping(self) -> TrainingConfig:

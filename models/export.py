@@ -12,6 +12,7 @@ import tf_keras as keras
 from data.feature import Feature
 from data.spec import DatasetSpec
 from models.training.input import model_inputs
+from models.warm_start.trained_model import write_record
 
 PROBABILITY = "probability"
 EXAMPLES = "examples"
@@ -149,6 +150,8 @@ def export(
     module = ServingModule(model, transform_output, spec)
     unfinished = serving_model_dir.rstrip("/") + ".unfinished"
     tf.saved_model.save(module, unfinished, signatures=module.signatures())
+    # So that a later training can go on from this model, wherever it is pushed to.
+    write_record(model, module.model_weights, spec, unfinished)
     if tf.io.gfile.exists(serving_model_dir):
         tf.io.gfile.rmtree(serving_model_dir)
     tf.io.gfile.rename(unfinished, serving_model_dir)

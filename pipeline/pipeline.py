@@ -7,6 +7,7 @@ import os
 from tfx import v1 as tfx
 from tfx.dsl.components.base import executor_spec
 
+from models.warm_start.find_model import find_model
 from pipeline.components.atomic_pusher import AtomicPusherExecutor
 from pipeline.components.domain_statistics import DomainStatisticsGen
 from pipeline.components.domain_validator import DomainValidator
@@ -51,7 +52,15 @@ def create_pipeline(
 
     Returns:
       The pipeline, from LogExampleGen to Pusher.
+
+    Raises:
+      ValueError: `training.warm_start` is `last_blessed`, and `with_baseline` false.
     """
+    if config.training.warm_start == "last_blessed" and not with_baseline:
+        raise ValueError(
+            "training.warm_start: `last_blessed` needs the node that looks up the last blessed model, which this "
+            "pipeline is compiled without; give the model's path"
+        )
     spec = config.dataset
     dataset_json = spec.model_dump_json()
     example_gen = LogExampleGen(dataset=spec, data_dir=data_dir)
@@ -97,17 +106,23 @@ def create_pipeline(
         model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
     ).with_id("LatestBlessedModel")
+    training = config.training
+    if training.warm_start_path is not None and metadata_path is not None:
+        # The very version, so that a newer one in the same base path is another training and no cached one. On
+        # Kubeflow only the container can look.
+        training = training.model_copy(update={"warm_start": find_model(training.warm_start_path)})
     trainer = tfx.components.Trainer(
         run_fn="models.trainer.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema_gen.outputs["schema"],
+        base_model=latest_blessed_model.outputs["model"] if config.training.warm_start == "last_blessed" else None,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["validation"]),
         custom_config={
             "dataset": dataset_json,
             "model": config.model.model_dump_json(),
-            "training": config.training.model_dump_json(),
+            "training": training.model_dump_json(),
             "checkpoint_dir": checkpoint_dir,
             "code_fingerprint": source_fingerprint("data", "models"),
         },

@@ -20,6 +20,9 @@ from models.training.input import LABEL, TransformedData, model_inputs
 from models.training.loop import TrainingResult, train
 from models.training.prepare import prepare
 from models.training.validation import Validation
+from models.warm_start.find_model import find_model
+from models.warm_start.resumable import start_once
+from models.warm_start.start import transform_values
 from models.zoo.base import MultiDomainModel
 from pipeline.run_examples import RunExamples
 
@@ -50,6 +53,8 @@ class TransformedRun:
         """
         self._examples = RunExamples.below(output)
         transform = tft.TFTransformOutput(str(self._examples.transform))
+        self._spec = spec
+        self._values = transform_values(spec, transform)
         self._transform = transform.transform_features_layer()
         self._raw_spec = transform.raw_feature_spec()
         self._parse_spec = transform.transformed_feature_spec()
@@ -69,12 +74,17 @@ class TransformedRun:
             none.
 
         Raises:
-          ValueError: The model's settings do not go together, such as a loss between the experts of a model without.
+          ValueError: The model's settings do not go together, such as a loss between the experts of a model without;
+            or the training is to go on from the last blessed model, which only a pipeline knows.
         """
+        if config.warm_start == "last_blessed":
+            raise ValueError("training.warm_start: `last_blessed` is for `crocodile run`; give the model's path")
         keras.backend.clear_session()
         model = prepare(model_config, config, self.layout, self.training_data)
         with tempfile.TemporaryDirectory() as unkept:
             place = str(folder or unkept)
+            if config.warm_start_path is not None:
+                start_once(model, self._spec, self._values, find_model(config.warm_start_path), place)
             result = train(model, self.training_data, self._validation, config, checkpoint_dir=place, log_dir=place)
         return model, result
 

@@ -14,6 +14,7 @@ from crocodile.quiet_logs import log_to
 from data.checks import check_input
 from data.errors import InputError
 from data.storage import location
+from models.warm_start.find_model import find_model
 from pipeline.config_file import ConfigError, load_config
 from pipeline.run_paths import RunPaths
 from pipeline.settings import RunConfig
@@ -57,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = load_config(arguments.config, arguments.set)
         print(f"checking {arguments.data}", file=sys.stderr)
+        if config.training.warm_start_path is not None:
+            find_model(config.training.warm_start_path)
         report = check_input(config.dataset, arguments.data)
     except (ConfigError, InputError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -9,6 +9,8 @@ import tf_keras as keras
 
 from models.training.weight_average import WeightAverage
 
+_LATEST = "latest"
+
 
 class TrainingState(tf.Module):
     """Where a training stands.
@@ -55,7 +57,7 @@ class Checkpoints:
         self._folder = folder
         parts = {"model": model, "optimizer": model.optimizer, "state": state}
         everything = tf.train.Checkpoint(**parts, **({} if average is None else {"average": average}))
-        self._latest = tf.train.CheckpointManager(everything, os.path.join(folder, "latest"), max_to_keep=1)
+        self._latest = tf.train.CheckpointManager(everything, os.path.join(folder, _LATEST), max_to_keep=1)
         weights = tf.train.Checkpoint(model=model)
         self._best = tf.train.CheckpointManager(weights, os.path.join(folder, "best"), max_to_keep=1)
         self._everything, self._weights = everything, weights
@@ -81,3 +83,8 @@ class Checkpoints:
         if path is None:
             raise FileNotFoundError(f"{self._folder}: no best weights were saved")
         self._weights.restore(path).expect_partial()
+
+
+def is_under_way(folder: str) -> bool:
+    """Whether a training has left a checkpoint in its folder, from which it would resume."""
+    return tf.train.latest_checkpoint(os.path.join(folder, _LATEST)) is not None

@@ -158,12 +158,13 @@ def change_later_rows(log: Path, last_training_time: int) -> None:
 
 @pytest.fixture(scope="module")
 def resumed_run(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
-    """A run on a log whose later rows differ, killed (SIGKILL) in training and started again."""
+    """A run on a log whose later rows differ, from another run's model, killed (SIGKILL) in training, started again."""
     folder = tmp_path_factory.mktemp("resumed")
     run = DemoRun(Path(shutil.copytree(demo_run.log, folder / "log")), folder / "out")
     last = max(example.features.feature["time_ms"].int64_list.value[0] for example in raw_rows(demo_run, "train"))
     change_later_rows(run.log, last)
     arguments = [*run.arguments, "--set=training.epochs=3", "--set=training.checkpoint_every_steps=4"]
+    arguments += [f"--set=training.warm_start={demo_run.output}"]
     process = subprocess.Popen(
         [sys.executable, "-m", "crocodile", *map(str, arguments)],
         cwd=ROOT,
@@ -187,6 +188,10 @@ def test_a_killed_training_resumes_and_ships(resumed_run: DemoRun) -> None:
     found = resumed_run.components
     record = json.loads((Path(found["Trainer"].uris["model_run"]) / "training.json").read_text())
     assert record["resumed"] is True
+    # Its training rows, and so its vocabularies, are those of the other run.
+    start = record["warm_start"]
+    assert start["model"].endswith("Format-Serving") and "towers/kernel_0" in start["copied"]
+    assert not start["grown"] and not start["new"] and not start["dropped"]
     assert found["LogExampleGen"].cached
     assert found["Transform"].cached
     assert len(versions(resumed_run)) == 1
