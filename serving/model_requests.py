@@ -17,7 +17,7 @@ from serving.protos import (
     SignatureDef,
     SignatureDefMap,
 )
-from serving.tensors import to_ndarray, to_proto
+from serving.tensors import fill_strings, to_ndarray, to_proto
 
 RAW_SIGNATURE = "serving_raw"
 # What is meant where a signature has several inputs or outputs and the caller names none.
@@ -145,9 +145,9 @@ class ModelRequests:
 
     def predict(self, examples: Sequence[bytes]) -> PredictRequest:
         """Returns the request for the scores of serialized tf.Examples."""
-        strings = np.empty(len(examples), np.object_)
-        strings[:] = list(examples)
-        return self.tensors({str(self.input_name): strings}, self.signature_name, [str(self.output_name)])
+        request = PredictRequest(model_spec=self._spec(self.signature_name), output_filter=[str(self.output_name)])
+        fill_strings(request.inputs[str(self.input_name)], examples)
+        return request
 
     def tensors(
         self, inputs: Mapping[str, Any], signature_name: str, output_filter: Sequence[str] = ()

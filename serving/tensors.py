@@ -6,6 +6,7 @@ the wrong length.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,6 +183,13 @@ def to_proto(array: Any) -> TensorProto:
     else:
         proto.tensor_content = array.tobytes()
     return proto
+
+
+def fill_strings(proto: Any, values: Sequence[bytes]) -> None:
+    """Writes strings into an empty TensorProto, as ``to_proto`` does for a vector of them, without an array between."""
+    proto.dtype = DataType.Value("DT_STRING")
+    proto.tensor_shape.dim.add().size = len(values)
+    proto.string_val.extend(values)
 
 
 def to_field_proto(array: Any) -> TensorProto:
