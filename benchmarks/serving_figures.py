@@ -27,7 +27,8 @@ from data.record_framing import frame_records
 from serving.client import PredictClient
 from serving.local_model import LocalModel
 from serving.protos import ModelSpec, PredictionServiceStub, PredictRequest
-from serving.scoring import ScoringJob, score_file
+from serving.scoring import score_file
+from serving.scoring_job import ScoringJob
 from serving.tensors import to_ndarray, to_proto
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
-from serving.scoring_input import FailedRow, ScoringChunk
+from serving.scoring_chunk import FailedRow, ScoringChunk
 
 _JOB = "job.json"
 _REASON = "failed: reason"

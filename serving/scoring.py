@@ -1,25 +1,21 @@
 """Scores every row of a file: several requests under way, the scores in row order, unfinished work kept on disk."""
 
-import threading
 import time
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
 from data.tfrecords import TFRecordError
-from serving.columns import ColumnError, Columns
-from serving.errors import InvalidArgumentError, ServableLoadError, ServingError
+from serving.columns import ColumnError
+from serving.errors import ServableLoadError, ServingError
 from serving.model_requests import ModelMetadata
 from serving.score_parts import ScoreParts
-from serving.scoring_input import FORMATS, FailedRow, RowSource, ScoringChunk, format_of, open_source
+from serving.scoring_input import FORMATS, RowSource, format_of, open_source
+from serving.scoring_job import Scorer, ScoringError, ScoringJob
 from serving.scoring_output import (
     FailedRowsWriter,
     check_output,
@@ -28,52 +24,7 @@ from serving.scoring_output import (
     output_schema,
     whole_file,
 )
-
-
-class ScoringError(Exception):
-    """A file that could not be scored; the message says why, and names file, column, row or server."""
-
-
-class Scorer(Protocol):
-    """What gives the scores: ``serving.client.PredictClient`` or ``serving.local_model.LocalModel``."""
-
-    def metadata(self) -> ModelMetadata:
-        """Returns the model's version and signatures."""
-
-    def feature_types(self) -> Columns | None:
-        """Returns the raw features and their types; None where the model does not say them."""
-
-    def predict(self, examples: list[bytes], /) -> np.ndarray:
-        """Returns one score for each example; raises ServingError."""
-
-
-@dataclass(frozen=True)
-class ScoringJob:
-    """What to score.
-
-    Attributes:
-        input: CSV, Parquet, or TFRecords of tf.Examples.
-        output: CSV or Parquet, by its ending.
-        input_format: One of ``csv``, ``parquet``, ``tfrecord``; None to go by the input's name.
-        keys: Input columns that are copied to the output, between the row number and the score.
-        batch_size: Most rows in a request.
-        in_flight: Requests that are under way at once.
-        limit: Score the first so many rows only; None for all.
-        failed: CSV file for the rows that fail; None for the output's name with ``.failed.csv``.
-        max_failed: Rows that may fail before the whole is given up.
-        restart: Throw away what an earlier, unfinished run has scored.
-    """
-
-    input: Path
-    output: Path
-    input_format: str | None = None
-    keys: tuple[str, ...] = ()
-    batch_size: int = 512
-    in_flight: int = 4
-    limit: int | None = None
-    failed: Path | None = None
-    max_failed: int = 1000
-    restart: bool = False
+from serving.scoring_requests import Failures, scored_chunks
 
 
 @dataclass(frozen=True)
@@ -183,97 +134,13 @@ def _score_rest(
         if not bar.disable:
             bar.total = source.count() if job.limit is None else min(job.limit, source.count())
             bar.refresh()
-        failures = _Failures(job, sum(len(failed) for _, failed in parts.read()))
+        failures = Failures(job, sum(len(failed) for _, failed in parts.read()))
         first_row = start
-        for chunk, scores, refused in _scored(scorer, job, source, start, failures):
+        for chunk, scores, refused in scored_chunks(scorer, job, source, start, failures):
             failed = sorted([*chunk.failed, *refused], key=lambda row: row.row)
             parts.write(first_row, chunk, scores, failed)
             bar.update(chunk.next_row - first_row)
             first_row = chunk.next_row
-
-
-class _Failures:
-    """Counts the rows that fail, in all threads, and gives up when they are too many."""
-
-    def __init__(self, job: ScoringJob, count: int) -> None:
-        self._job = job
-        self._count = count
-        self._lock = threading.Lock()
-
-    def add(self, failed: list[FailedRow]) -> None:
-        """Counts rows; raises ScoringError, with the last one's reason, when they are too many."""
-        with self._lock:
-            self._count += len(failed)
-            if self._count > self._job.max_failed:
-                last = failed[-1]
-                raise ScoringError(
-                    f"{self._job.input}: more than {self._job.max_failed:,} rows fail (--max-failed); "
-                    f"row {last.row}: {last.reason}"
-                )
-
-
-@dataclass(frozen=True)
-class _UnderWay:
-    """A chunk whose requests are under way."""
-
-    chunk: ScoringChunk
-    answers: list["Future[tuple[np.ndarray, list[FailedRow]]]"]
-
-    def result(self) -> tuple[ScoringChunk, np.ndarray, list[FailedRow]]:
-        results = [answer.result() for answer in self.answers]
-        scores = np.concatenate([np.empty(0, np.float32), *(scores for scores, _ in results)])
-        return self.chunk, scores, [row for _, failed in results for row in failed]
-
-
-def _scored(
-    scorer: Scorer, job: ScoringJob, source: RowSource, start: int, failures: _Failures
-) -> Iterator[tuple[ScoringChunk, np.ndarray, list[FailedRow]]]:
-    """Yields chunks with their scores and refused rows, in order, while later ones are under way."""
-    under_way: deque[_UnderWay] = deque()
-    free = threading.Semaphore(job.in_flight + 1)
-    with ThreadPoolExecutor(job.in_flight, thread_name_prefix="score") as requests:
-        try:
-            for chunk in source.chunks(start, job.limit):
-                if chunk.failed:
-                    failures.add(chunk.failed)
-                current = _UnderWay(chunk, [])
-                under_way.append(current)
-                for at in range(0, len(chunk.examples), job.batch_size):
-                    # No more is prepared than can be sent soon.
-                    free.acquire()
-                    answer = requests.submit(_predict, scorer, chunk, at, at + job.batch_size, failures)
-                    answer.add_done_callback(lambda _: free.release())
-                    current.answers.append(answer)
-                while len(under_way) > 1 and all(answer.done() for answer in under_way[0].answers):
-                    yield under_way.popleft().result()
-            while under_way:
-                yield under_way.popleft().result()
-        finally:
-            for left in under_way:
-                for answer in left.answers:
-                    answer.cancel()
-
-
-def _predict(
-    scorer: Scorer, chunk: ScoringChunk, start: int, end: int, failures: _Failures
-) -> tuple[np.ndarray, list[FailedRow]]:
-    """Returns the scores of a stretch of a chunk, NaN for rows that the model refuses, and those rows."""
-    examples = chunk.examples[start:end]
-    try:
-        return scorer.predict(examples), []
-    except ServingError as error:
-        rows = chunk.rows[start:end]
-        if error.code is not InvalidArgumentError.code:
-            raise ScoringError(f"rows {rows[0]} to {rows[-1]}: {error}") from error
-        if len(examples) == 1:
-            failed = [FailedRow(int(rows[0]), error.message, chunk.content(start))]
-            failures.add(failed)
-            return np.full(1, np.nan, np.float32), failed
-    # One wrong row fails the whole request: halves without one are scored at once.
-    half = start + len(examples) // 2
-    first, first_failed = _predict(scorer, chunk, start, half, failures)
-    second, second_failed = _predict(scorer, chunk, half, start + len(examples), failures)
-    return np.concatenate([first, second]), first_failed + second_failed
 
 
 def _failed_path(job: ScoringJob) -> Path:

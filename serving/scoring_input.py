@@ -1,11 +1,7 @@
 """Files of rows to score, as serialized tf.Examples: CSV, Parquet, or TFRecords of tf.Examples."""
 
-import base64
-import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,53 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-from google.protobuf.message import DecodeError
 
-from data.several_values import is_list
-from data.tfrecords import read_records
-from serving.columns import ColumnError, Columns, misfits, require
-from serving.examples import encode_examples
-from serving.protos import Example
+from serving.columns import ColumnError, Columns, require
+from serving.scoring_chunk import CHUNK_ROWS, FailedRow, ScoringChunk, typed_chunks
+from serving.scoring_tfrecords import TFRecordSource
 
-# Rows read and encoded at once: enough to do it cheaply, few enough to hold, and to score again after a kill.
-CHUNK_ROWS = 8192
 _COUNT_BYTES = 2**20
-
-
-@dataclass(frozen=True)
-class FailedRow:
-    """A row that has no score.
-
-    Attributes:
-        row: Its number in the input, from 0.
-        reason: Why.
-        content: The row as it was read.
-    """
-
-    row: int
-    reason: str
-    content: str
-
-
-@dataclass(frozen=True)
-class ScoringChunk:
-    """Rows that were read together.
-
-    Attributes:
-        rows: Row numbers of those that can be sent, ascending from 0.
-        examples: Their serialized tf.Examples.
-        keys: The columns that are copied to the output; as many rows as examples.
-        failed: The rows among them that cannot be sent.
-        content: Says how the example of a position was read.
-        next_row: The row that the next chunk begins with.
-    """
-
-    rows: np.ndarray
-    examples: list[bytes]
-    keys: dict[str, pa.Array]
-    failed: list[FailedRow]
-    content: Callable[[int], str]
-    next_row: int
 
 
 class RowSource(Protocol):
@@ -135,7 +90,7 @@ class CsvSource:
                     part = read.slice(at, CHUNK_ROWS)
                     rows, failed = _numbered(part.num_rows, first, odd)
                     first = int(rows[-1]) + 1
-                    yield from _typed(part, rows, failed, first, self._types, list(self.key_types), start, limit)
+                    yield from typed_chunks(part, rows, failed, first, self._types, list(self.key_types), start, limit)
                     if limit is not None and first >= limit:
                         return
         if odd:
@@ -182,48 +137,9 @@ class ParquetSource:
         for read in self._file.iter_batches(batch_size=CHUNK_ROWS, columns=columns):
             rows = np.arange(first, first + read.num_rows)
             first += read.num_rows
-            yield from _typed(read, rows, [], first, self._types, list(self.key_types), start, limit)
+            yield from typed_chunks(read, rows, [], first, self._types, list(self.key_types), start, limit)
             if limit is not None and first >= limit:
                 return
-
-
-class TFRecordSource:
-    """A TFRecord file of tf.Examples, which are sent as they are.
-
-    Args:
-        path: The file.
-        types: The model's features, for the types of keys among them; other keys are text.
-        keys: Features that are copied to the output: their first value, null where absent.
-    """
-
-    def __init__(self, path: Path, types: Columns, keys: Sequence[str]) -> None:
-        self.key_types = {name: _single(types.get(name, pa.string())) for name in keys}
-        self._path = path
-
-    def count(self) -> int:
-        """Returns the number of records."""
-        return sum(1 for _ in read_records(self._path))
-
-    def chunks(self, start: int = 0, limit: int | None = None) -> Iterator[ScoringChunk]:
-        """Yields the rows from ``start`` on, those before ``limit``, in order."""
-        records = islice(read_records(self._path), start, None if limit is None else max(start, limit))
-        first = start
-        while examples := list(islice(records, CHUNK_ROWS)):
-            rows = np.arange(first, first + len(examples))
-            first += len(examples)
-            yield ScoringChunk(rows, examples, self._keys_of(examples), [], _Base64(examples), first)
-
-    def _keys_of(self, examples: list[bytes]) -> dict[str, pa.Array]:
-        if not self.key_types:
-            return {}
-        parsed = [_features(example) for example in examples]
-        keys: dict[str, pa.Array] = {}
-        for name, wanted in self.key_types.items():
-            values: list[Any] = [_first_value(row[name]) if name in row else None for row in parsed]
-            if wanted == pa.string():
-                values = [None if value is None else _text(value) for value in values]
-            keys[name] = pa.array(values, wanted)
-        return keys
 
 
 _SOURCES: dict[str, Callable[[Path, Columns, Sequence[str]], RowSource]] = {
@@ -273,92 +189,3 @@ def _numbered(size: int, first: int, odd: deque[FailedRow]) -> tuple[np.ndarray,
             failed.append(odd.popleft())
             first += 1
     return numbers, failed
-
-
-def _typed(
-    read: pa.RecordBatch,
-    rows: np.ndarray,
-    failed: list[FailedRow],
-    next_row: int,
-    types: Columns,
-    keys: Sequence[str],
-    start: int,
-    limit: int | None,
-) -> Iterable[ScoringChunk]:
-    """Returns the chunk of what was read, without the rows outside the limits or of wrong values; none if empty."""
-    if next_row <= start:
-        return []
-    last = next_row if limit is None else min(limit, next_row)
-    inside = slice(int(np.searchsorted(rows, start)), int(np.searchsorted(rows, last)))
-    read, rows = read.slice(inside.start, inside.stop - inside.start), rows[inside]
-    failed = [row for row in failed if start <= row.row < last]
-    reasons = _reasons(read, {name: pa.string() for name in keys if pa.types.is_string(read.schema.field(name).type)})
-    try:
-        examples = [] if reasons else encode_examples(read, types)
-    except (ColumnError, UnicodeDecodeError):
-        reasons |= _reasons(read, types)
-    if reasons:
-        failed += [FailedRow(int(rows[at]), reason, _Json(read)(at)) for at, reason in reasons.items()]
-        good = np.setdiff1d(np.arange(len(rows)), list(reasons))
-        columns = [column.take(pa.array(good)) for column in read.columns]
-        read, rows = pa.RecordBatch.from_arrays(columns, read.schema.names), rows[good]
-        # Only now is it certain that the other rows are right.
-        return list(_typed(read, rows, failed, next_row, types, keys, start, limit))
-    parts = {name: read.column(name) for name in keys}
-    return [ScoringChunk(rows, examples, parts, sorted(failed, key=lambda row: row.row), _Json(read), last)]
-
-
-def _reasons(read: pa.RecordBatch, types: Columns) -> dict[int, str]:
-    """Returns the rows that have a wrong value, and the reason."""
-    reasons: dict[int, str] = {}
-    for name, wanted in types.items():
-        for at, reason in misfits(read.column(name), wanted, name).items():
-            reasons.setdefault(at, reason)
-    return reasons
-
-
-@dataclass(frozen=True)
-class _Json:
-    """Shows a row of a batch as a JSON object."""
-
-    batch: pa.RecordBatch
-
-    def __call__(self, at: int) -> str:
-        values = {}
-        for name, column in zip(self.batch.schema.names, self.batch.columns, strict=True):
-            try:
-                values[name] = column[at].as_py()
-            except UnicodeDecodeError as error:
-                values[name] = error.object.decode(errors="backslashreplace")
-        return json.dumps(values, ensure_ascii=False, default=str)
-
-
-@dataclass(frozen=True)
-class _Base64:
-    """Shows a serialized tf.Example."""
-
-    examples: list[bytes]
-
-    def __call__(self, at: int) -> str:
-        return base64.b64encode(self.examples[at]).decode()
-
-
-def _features(example: bytes) -> Any:
-    try:
-        return Example.FromString(example).features.feature
-    except DecodeError:  # the server will say what is wrong with it
-        return {}
-
-
-def _first_value(feature: Any) -> bytes | int | float | None:
-    kind = feature.WhichOneof("kind")
-    values: Sequence[Any] = getattr(feature, kind).value if kind else ()
-    return values[0] if len(values) else None
-
-
-def _single(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if is_list(kind) else kind
-
-
-def _text(value: bytes | int | float) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from serving.scoring_input import FailedRow
+from serving.scoring_chunk import FailedRow
 
 ROW_COLUMN = "row"
 SCORE_COLUMN = "score"

@@ -101,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
         return _run_beam(args)
     # Arrow and gRPC, and TensorFlow for --model, take their time to import; --help does without.
     from serving.errors import ServableLoadError
-    from serving.scoring import ScoringError, ScoringJob, score_file
+    from serving.scoring import score_file
+    from serving.scoring_job import ScoringError, ScoringJob
 
     job = ScoringJob(
         input=args.input,

@@ -23,7 +23,8 @@ from serving.columns import feature_types
 from serving.errors import RequestFailedError
 from serving.examples import encode_examples
 from serving.local_model import LocalModel
-from serving.scoring import ScoringError, ScoringJob, ScoringResult, score_file
+from serving.scoring import ScoringResult, score_file
+from serving.scoring_job import ScoringError, ScoringJob
 from serving.server import ModelServer
 from tests.conftest import ROOT
 
