@@ -10,6 +10,8 @@ RUN := .venv/bin
 
 export TF_USE_LEGACY_KERAS = 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# Unset: what is in .venv is compiled once, and not at every start, which would take two thirds of it.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run serve test lint format requirements docs clean
