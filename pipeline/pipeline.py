@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import os
 
-from tfx import v1 as tfx
+# Each from its own place, and not from tfx.v1, which imports Vertex AI's client too: a third of a run's start.
+from tfx.components import Evaluator, ExampleValidator, Pusher, Trainer
 from tfx.dsl.components.base import executor_spec
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import pusher_pb2, trainer_pb2
+from tfx.types import Channel, standard_artifacts
 
 from models.warm_start.find_model import find_model
 from pipeline.components.atomic_pusher import AtomicPusherExecutor
@@ -38,7 +45,7 @@ def create_pipeline(
     checkpoint_dir: str,
     metadata_path: str | None = None,
     with_baseline: bool = True,
-) -> tfx.dsl.Pipeline:
+) -> Pipeline:
     """Describes the pipeline; a runner runs it.
 
     Args:
@@ -74,10 +81,10 @@ def create_pipeline(
     ).with_id("StatisticsGen")
     # Kubeflow looks artifacts up by type alone, and would find other statistics than the accepted ones.
     with_reference = with_baseline and metadata_path is not None
-    accepted_statistics = tfx.dsl.Resolver(
+    accepted_statistics = Resolver(
         strategy_class=LatestOrNoneStrategy,
-        reference=tfx.dsl.Channel(
-            type=tfx.types.standard_artifacts.ExampleStatistics,
+        reference=Channel(
+            type=standard_artifacts.ExampleStatistics,
             producer_component_id="DomainValidator",
             output_key="accepted",
         ),
@@ -89,7 +96,7 @@ def create_pipeline(
         config=config.statistics,
         reference=accepted_statistics.outputs["reference"] if with_reference else None,
     )
-    example_validator = tfx.components.ExampleValidator(
+    example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     )
     vocabulary_gen = VocabularyGen(columns=example_gen.outputs["columns"], dataset=spec)
@@ -101,24 +108,24 @@ def create_pipeline(
     )
     # Where it is to stop the run, nothing is learned before it has had its say.
     transform.add_upstream_node(domain_validator)
-    latest_blessed_model = tfx.dsl.Resolver(
-        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
-        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    latest_blessed_model = Resolver(
+        strategy_class=LatestBlessedModelStrategy,
+        model=Channel(type=standard_artifacts.Model),
+        model_blessing=Channel(type=standard_artifacts.ModelBlessing),
     ).with_id("LatestBlessedModel")
     training = config.training
     if training.warm_start_path is not None and metadata_path is not None:
         # The very version, so that a newer one in the same base path is another training and no cached one. On
         # Kubeflow only the container can look.
         training = training.model_copy(update={"warm_start": find_model(training.warm_start_path)})
-    trainer = tfx.components.Trainer(
+    trainer = Trainer(
         run_fn="models.trainer.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema_gen.outputs["schema"],
         base_model=latest_blessed_model.outputs["model"] if config.training.warm_start == "last_blessed" else None,
-        train_args=tfx.proto.TrainArgs(splits=["train"]),
-        eval_args=tfx.proto.EvalArgs(splits=["validation"]),
+        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["validation"]),
         custom_config={
             "dataset": dataset_json,
             "model": config.model.model_dump_json(),
@@ -127,7 +134,7 @@ def create_pipeline(
             "code_fingerprint": source_fingerprint("data", "models"),
         },
     )
-    evaluator = tfx.components.Evaluator(
+    evaluator = Evaluator(
         examples=example_gen.outputs["examples"],
         example_splits=["test"],
         model=trainer.outputs["model"],
@@ -152,20 +159,20 @@ def create_pipeline(
         domain_anomalies=domain_validator.outputs["anomalies"],
         config=config.model_dump_json(),
     )
-    pusher = tfx.components.Pusher(
+    pusher = Pusher(
         model_blessing=evaluator.outputs["blessing"],
         # It holds the model with its warm-up requests, and that is what is pushed.
         infra_blessing=serving_check.outputs["blessing"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=serving_model_dir)
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=serving_model_dir)
         ),
         custom_executor_spec=executor_spec.ExecutorClassSpec(AtomicPusherExecutor),
     )
     metadata_config = None
     if metadata_path is not None:
         os.makedirs(os.path.dirname(metadata_path), exist_ok=True)
-        metadata_config = tfx.orchestration.metadata.sqlite_metadata_connection_config(metadata_path)
-    return tfx.dsl.Pipeline(
+        metadata_config = sqlite_metadata_connection_config(metadata_path)
+    return Pipeline(
         pipeline_name=config.name,
         pipeline_root=pipeline_root,
         components=[

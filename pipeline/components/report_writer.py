@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
-from tfx import v1 as tfx
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types.standard_artifacts import ExampleAnomalies, Examples, InfraBlessing, ModelEvaluation, ModelRun
 
 from models.trainer import TRAINING_RECORD
 from pipeline.components.vocabulary_gen import Vocabularies
@@ -16,18 +18,18 @@ from pipeline.settings import RunConfig
 REPORT = "report.html"
 
 
-@tfx.dsl.components.component
+@component
 def ReportWriter(  # noqa: N802 (a component, named like TFX's own)
-    evaluation: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelEvaluation],
-    infra_blessing: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.InfraBlessing],
-    model_run: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelRun],
-    examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
-    vocabularies: tfx.dsl.components.InputArtifact[Vocabularies],
-    anomalies: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ExampleAnomalies],
-    domain_anomalies: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ExampleAnomalies],
+    evaluation: InputArtifact[ModelEvaluation],
+    infra_blessing: InputArtifact[InfraBlessing],
+    model_run: InputArtifact[ModelRun],
+    examples: InputArtifact[Examples],
+    vocabularies: InputArtifact[Vocabularies],
+    anomalies: InputArtifact[ExampleAnomalies],
+    domain_anomalies: InputArtifact[ExampleAnomalies],
     # Kubeflow takes TFX's own types of artifacts only.
-    report: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.ModelEvaluation],
-    config: tfx.dsl.components.Parameter[str],
+    report: OutputArtifact[ModelEvaluation],
+    config: Parameter[str],
 ) -> None:
     """Writes the report.
 

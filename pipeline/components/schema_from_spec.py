@@ -4,19 +4,22 @@ import os
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx import v1 as tfx
+from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.io import fileio
+from tfx.types.standard_artifacts import Schema
 
 from data.spec import DatasetSpec
 from pipeline.schema import build_schema
 from pipeline.schema import evaluation_schema as part_for_evaluation
 
 
-@tfx.dsl.components.component
+@component
 def SchemaFromSpec(  # noqa: N802 (a component, named like TFX's own)
-    dataset: tfx.dsl.components.Parameter[str],
-    group_key: tfx.dsl.components.Parameter[str],
-    schema: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.Schema],
-    evaluation_schema: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.Schema],
+    dataset: Parameter[str],
+    group_key: Parameter[str],
+    schema: OutputArtifact[Schema],
+    evaluation_schema: OutputArtifact[Schema],
 ) -> None:
     """Writes the schema that ExampleValidator and Transform go by, and the part of it that the Evaluator needs.
 
@@ -33,5 +36,5 @@ def SchemaFromSpec(  # noqa: N802 (a component, named like TFX's own)
 
 
 def _write(schema: schema_pb2.Schema, folder: str) -> None:
-    with tfx.dsl.io.fileio.open(os.path.join(folder, "schema.pbtxt"), "w") as file:
+    with fileio.open(os.path.join(folder, "schema.pbtxt"), "w") as file:
         file.write(text_format.MessageToString(schema))

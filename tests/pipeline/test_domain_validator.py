@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import statistics_pb2
-from tfx import v1 as tfx
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
 
 from data.demo_log import DemoLogOptions, generate
 from pipeline import create_pipeline
@@ -46,7 +46,7 @@ def run(log: Path, output: Path, *overrides: str) -> dict[str, ComponentResult]:
     for component in components:  # Those after them are not run.
         for other in set(component.downstream_nodes) - set(components):
             component._downstream_nodes.remove(other)
-    part = tfx.dsl.Pipeline(
+    part = Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(output / "pipeline"),
         components=components,
