@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 import tf_keras as keras
+from tensorflow_transform.saved.saved_transform_io_v2 import SavedModelLoader
 
 from data.feature import Feature
 from data.spec import DatasetSpec
@@ -59,7 +60,12 @@ class ServingModule(tf.Module):
         """
         super().__init__(name="serving")
         self.model_weights = model_weights(model)
-        self.transform = transform_output.transform_features_layer()
+        # What `transform_features_layer` wraps in a Keras model. Saving would trace that once more, for nothing, and
+        # take longer than all the rest of it.
+        transform = SavedModelLoader(transform_output.transform_savedmodel_dir)
+        self._transform = _Untracked(transform)
+        # Its tables and their files are saved along.
+        self.transform = vars(transform)
         self._model = _Untracked(model)
         self._inputs = spec.raw_inputs
         names = {feature.name for feature in spec.raw_inputs}
@@ -114,7 +120,8 @@ class ServingModule(tf.Module):
         return tf.SparseTensor(indices, tf.gather_nd(values, rows), tf.stack([tf.size(values, tf.int64), 1]))
 
     def _score(self, raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-        return {PROBABILITY: self._model.value(model_inputs(self.transform(raw)), training=False)}
+        transformed = self._transform.value.apply_transform_model(raw)
+        return {PROBABILITY: self._model.value(model_inputs(transformed), training=False)}
 
 
 def _raw_shape(feature: Feature) -> list[int | None]:
