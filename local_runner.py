@@ -16,6 +16,7 @@ from typing import Any
 
 from data.storage import location
 from pipeline.config_file import load_config
+from pipeline.lasting_imports import lasting_imports
 from pipeline.run_paths import RunPaths
 from pipeline.settings import RunConfig
 
@@ -41,11 +42,12 @@ def run(
     """
     # tensorflow-recommenders runs on Keras 2 only, and importing TFX fixes which Keras it is.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    from tfx.orchestration.local import local_dag_runner
-    from tfx.orchestration.pipeline import RunOptions
+    with lasting_imports():
+        from tfx.orchestration.local import local_dag_runner
+        from tfx.orchestration.pipeline import RunOptions
 
-    from pipeline import create_pipeline
-    from pipeline.component_log import component_started
+        from pipeline import create_pipeline
+        from pipeline.component_log import component_started
 
     pipeline = create_pipeline(
         config,

@@ -16,6 +16,7 @@ from data.errors import InputError
 from data.storage import location
 from models.warm_start.find_model import find_model
 from pipeline.config_file import ConfigError, load_config
+from pipeline.lasting_imports import lasting_imports
 from pipeline.run_paths import RunPaths
 from pipeline.settings import RunConfig
 
@@ -80,10 +81,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_pipeline(config: RunConfig, data_dir: str, paths: RunPaths, started: float) -> int:
-    # These import TFX, which takes twenty seconds: a wrong config or log is reported before that.
-    import local_runner
-    from pipeline.report import RunReport
-    from pipeline.trial import serve_and_score
+    # These import TFX, which takes ten seconds: a wrong config or log is reported before that.
+    with lasting_imports():
+        import local_runner
+        from pipeline.report import RunReport
+        from pipeline.trial import serve_and_score
 
     with ComponentProgress() as progress:
         local_runner.run(config, data_dir, paths, progress)
