@@ -9,6 +9,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow_model_analysis as tfma  # noqa: E402
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner  # noqa: E402
+from tensorflow_model_analysis import constants  # noqa: E402
 from tensorflow_model_analysis.utils import config_util  # noqa: E402
 
 from pipeline.gate import EvaluationConfig  # noqa: E402
@@ -81,13 +82,20 @@ def log():
     return Log()
 
 
-@pytest.fixture
-def evaluate(tmp_path):
-    """Runs TFMA's slicing, evaluator and writers over extracts, as TFX's Evaluator would, without a model."""
+@pytest.fixture(scope="session")
+def evaluate(tmp_path_factory):
+    """Runs TFMA's slicing, evaluator and writers over extracts, as TFX's Evaluator would, without a model.
+
+    Of the files it writes those that are read here: a writer's stages take longer to start than to run.
+    """
 
     def run(extracts, eval_config, has_baseline=False):
         config = config_util.update_eval_config_with_defaults(eval_config, has_baseline=has_baseline, rubber_stamp=True)
-        uri = str(tmp_path / "evaluation")
+        uri = str(tmp_path_factory.mktemp("evaluation"))
+        paths = {key: f"{uri}/{key}" for key in (constants.METRICS_KEY, constants.VALIDATIONS_KEY)}
+        writer = tfma.writers.MetricsPlotsAndValidationsWriter(
+            output_paths=paths, eval_config=config, output_file_format="tfrecord"
+        )
         with beam.Pipeline(runner=FnApiRunner()) as pipeline:
             sliced = (
                 pipeline
@@ -96,7 +104,14 @@ def evaluate(tmp_path):
                 | tfma.extractors.SliceKeyExtractor(eval_config=config).ptransform
             )
             evaluation = sliced | tfma.evaluators.MetricsPlotsAndValidationsEvaluator(eval_config=config).ptransform
-            _ = evaluation | tfma.WriteResults(writers=tfma.default_writers(uri, eval_config=config))
+            _ = evaluation | tfma.WriteResults(writers=[writer])
         return uri
 
     return run
+
+
+@pytest.fixture(scope="session")
+def first_model(log, evaluate):
+    """The evaluation of a model that nothing is compared with."""
+    scores = [np.array([score]) for score in log.scores]
+    return evaluate(log.extracts(scores), eval_config(min_auc=0.6, min_gauc=0.6, max_domain_drop=0.0))

@@ -20,9 +20,8 @@ def alone(candidate):
     return [np.array([score]) for score in candidate]
 
 
-def test_the_first_model_needs_the_values_only(log, evaluate):
-    config = eval_config(min_auc=0.6, min_gauc=0.6, max_domain_drop=0.0)
-    validation = load_validation(evaluate(log.extracts(alone(log.scores)), config))
+def test_the_first_model_needs_the_values_only(first_model):
+    validation = load_validation(first_model)
     assert validation.blessed
     assert validation.reasons == []
 
@@ -121,9 +120,8 @@ def test_an_evaluation_without_the_domain_feature_is_refused(log, evaluate):
     assert validation.reasons == ["no evaluated row has a value of scene"]
 
 
-def test_metrics_json_has_null_and_no_nan(log, evaluate):
-    config = eval_config(min_auc=0.5)
-    metrics = load_metrics(evaluate(log.extracts(alone(log.scores)), config), "tab", domains=[6, 0, 9])
+def test_metrics_json_has_null_and_no_nan(first_model):
+    metrics = load_metrics(first_model, "tab", domains=[6, 0, 9])
     assert list(metrics["domains"]) == ["6", "0", "9", "1", "2", "4"]
     assert json.loads(json.dumps(metrics, allow_nan=False))["domains"]["6"]["auc"] is None
     assert metrics["domains"]["9"]["rows"] == 0
