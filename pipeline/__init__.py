@@ -6,7 +6,7 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    # Importing TFX takes twenty seconds; whoever needs only the config does not pay for it.
+    # Importing TFX takes ten seconds; whoever needs only the config does not pay for it.
     if name == "create_pipeline":
         from pipeline.pipeline import create_pipeline
 

@@ -115,7 +115,7 @@ def _prepared(config: RunConfig, data_dir: str, root: Path) -> Path:
     """Runs the pipeline as far as the transformed examples; what is unchanged comes from its cache."""
     print(f"checking {data_dir}", file=sys.stderr)
     print(check_input(config.dataset, data_dir).summary())
-    # It imports TFX, which takes twenty seconds: a wrong config or log is reported before that.
+    # It imports TFX, which takes ten seconds: a wrong config or log is reported before that.
     import local_runner
 
     with ComponentProgress() as progress:
