@@ -36,7 +36,7 @@ serve: setup ## Serve the model that `make run` pushed
 
 test: lint ## Check style and types, then run all tests
 	@tools/prepare_browser.sh
-	$(RUN)/pytest --numprocesses=$(WORKERS) --dist=loadgroup
+	$(RUN)/pytest --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder
 
 lint: setup ## Check style, types and that requirements.txt is the lock file's
 	$(RUN)/ruff check .

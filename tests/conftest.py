@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,12 +99,26 @@ def demo_run(demo_log: Path, tmp_path_factory: pytest.TempPathFactory) -> DemoRu
     return finished_run(run, run.arguments)
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collecting imports nearly everything; the garbage collector need not go through it in every test."""
+    from pipeline.lasting_imports import lasting_imports
+
+    with lasting_imports():
+        yield
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several workers, the tests of one file stay together, and so do all that look at the one demo run.
 
-    First of all such hooks: xdist reads the groups in its own.
+    These come first, and after them the files with most slow tests, so that no worker is left with one when all others
+    are done. First of all such hooks: xdist reads the groups in its own.
     """
-    for item in items:
-        shares_run = "demo_run" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("demo_run" if shares_run else str(item.path)))
+    groups = {item: "demo_run" if "demo_run" in getattr(item, "fixturenames", ()) else str(item.path) for item in items}
+    slow = Counter(group for item, group in groups.items() if item.get_closest_marker("slow"))
+    tests = Counter(groups.values())
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    if len({item.path for item in items}) > 1:
+        items.sort(key=lambda item: (groups[item] != "demo_run", -slow[groups[item]], -tests[groups[item]]))
