@@ -15,6 +15,7 @@ DomainWeighting = Literal["domain_mean", "row_mean"]
 ExpertLossName = Literal["cov", "dot", "cos", "dcorr", "ole", "importance", "trans5", "none"]
 StoppingMetric = Literal["gauc", "auc", "log_loss"]
 EmbeddingOptimizer = Literal["adagrad", "adam"]
+Precision = Literal["float32", "bfloat16"]
 LinearKind = Literal["none", "shared", "crossed"]
 GateKind = Literal["element_wise", "vector_wise"]
 
@@ -196,6 +197,9 @@ class TrainingConfig(StrictModel):
       warm_start: The model that a training goes on from: `none`; `last_blessed`, the newest model that the Evaluator
         blessed, where there is one yet; or a path: of a SavedModel, of the base path of its versions (the newest
         counts) or of the output folder of `crocodile run`. See docs/warm_start.md.
+      precision: Of the products of dense layers in training: `float32`, or `bfloat16` where the processor or the GPU
+        has units for it. Weights, gates, losses and logits are float32 either way, and so is the exported model.
+        See docs/precision.md.
     """
 
     batch_size: Annotated[int, Field(ge=1)] = 1024
@@ -216,6 +220,7 @@ class TrainingConfig(StrictModel):
     shuffle_buffer: Annotated[int, Field(ge=1)] = 100_000
     checkpoint_every_steps: Annotated[int, Field(ge=1)] = 500
     warm_start: Annotated[str, Field(min_length=1)] = "none"
+    precision: Precision = "float32"
 
     @property
     def warm_start_path(self) -> str | None:

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.layers.domain_routing import for_each_domain
+from models.layers.precision import dense_product
 from models.layers.stacked_uniform import StackedUniform
 
 
@@ -67,7 +68,7 @@ class DomainMlp(keras.layers.Layer):
 
         def expert(domain: int, rows: tf.Tensor) -> tf.Tensor:
             for i in range(len(self.units)):
-                rows = tf.nn.relu(tf.matmul(rows, kernels[i][domain]) + biases[i][domain])
+                rows = tf.nn.relu(dense_product(rows, kernels[i][domain]) + biases[i][domain])
                 if training and self.dropout and i < last:
                     rows = tf.nn.dropout(rows, self.dropout, seed=self.seed + i * self.num_domains + domain)
             return rows

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from models.layers.precision import dense_product
 from models.layers.stacked_uniform import StackedUniform
 
 
@@ -67,7 +68,7 @@ class ExpertStack(keras.layers.Layer):
         """Runs all experts."""
         last = len(self.units) - 1
         for i, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
-            x = tf.nn.relu(tf.matmul(x, kernel) + bias)
+            x = tf.nn.relu(dense_product(x, kernel) + bias)
             if training and self.dropout and i < last:
                 x = tf.nn.dropout(x, self.dropout, seed=self.seed + i)
         return x

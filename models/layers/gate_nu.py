@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.layers.domain_routing import for_each_domain
+from models.layers.precision import dense_product
 from models.layers.stacked_uniform import StackedUniform
 
 
@@ -56,9 +57,9 @@ class GateNu(keras.layers.Layer):
     def call(self, x: tf.Tensor, rows_per_domain: tf.Tensor) -> tf.Tensor:
         """Computes every row's gate."""
         kernels, biases = tf.unstack(self.out_kernel), tf.unstack(self.out_bias)
-        hidden = tf.nn.relu(tf.matmul(x, self.kernel) + self.bias)
+        hidden = tf.nn.relu(dense_product(x, self.kernel) + self.bias)
         scores = for_each_domain(
-            lambda domain, rows: tf.matmul(rows, kernels[domain]) + biases[domain],
+            lambda domain, rows: dense_product(rows, kernels[domain]) + biases[domain],
             hidden,
             rows_per_domain,
             self.num_domains,

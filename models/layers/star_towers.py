@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.layers.domain_routing import for_each_domain
+from models.layers.precision import dense_product
 from models.layers.stacked_uniform import StackedUniform
 
 
@@ -71,7 +72,7 @@ class StarTowers(keras.layers.Layer):
 
         def tower(domain: int, rows: tf.Tensor) -> tf.Tensor:
             for i in range(last):
-                rows = tf.nn.relu(tf.matmul(rows, kernels[i][domain]) + biases[i][domain])
+                rows = tf.nn.relu(dense_product(rows, kernels[i][domain]) + biases[i][domain])
                 if training and self.dropout:
                     rows = tf.nn.dropout(rows, self.dropout, seed=self.seed + i * self.num_domains + domain)
             return tf.matmul(rows, kernels[last][domain]) + biases[last][domain]

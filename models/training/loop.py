@@ -18,6 +18,7 @@ from data.progress import RowProgress
 from models.analysis.abundance_log import ABUNDANCE_ROWS, log_abundance
 from models.analysis.capture import capture, embedding_spaces
 from models.config import TrainingConfig
+from models.layers.precision import lacks_bfloat16
 from models.metrics.domain_summary import DomainSummary
 from models.metrics.keras_metric import flatten
 from models.training.checkpoints import Checkpoints, TrainingState
@@ -27,6 +28,10 @@ from models.training.validation import Validation, stopping_score
 from models.training.weight_average import WeightAverage
 
 _LOG_EVERY_STEPS = 50
+_NO_BFLOAT16 = (
+    "training.precision: this processor has no units for bfloat16 (avx512_bf16 or amx_bf16), so that its products are "
+    "slower than those of float32"
+)
 
 
 @dataclass(frozen=True)
@@ -200,6 +205,9 @@ def train(
     """
     if not data.num_rows:
         raise ValueError(f"there are no training rows in {', '.join(data.files)}")
+    model.precision = config.precision
+    if config.precision == "bfloat16" and lacks_bfloat16():
+        tqdm.write(f"warning: {_NO_BFLOAT16}")
     training = _Training(model, data, validation, config, checkpoint_dir, log_dir)
     state = training.state
     resumed = training.checkpoints.resume()

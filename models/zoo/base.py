@@ -10,10 +10,11 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 import tf_keras as keras
 
-from models.config import ModelConfig
+from models.config import ModelConfig, Precision
 from models.features import FeatureLayout
 from models.layers.domain_routing import DomainRouting, route_rows
 from models.layers.field_columns import of_columns
+from models.layers.precision import dense_precision
 from models.losses import build_expert_loss
 from models.losses.domain_loss import domain_row_weights
 
@@ -73,7 +74,12 @@ class MultiDomainModel(tfrs.Model):
       config: Sizes and losses.
       layout: The inputs.
       seed: int. Decides all initial weights, dropout and sampling.
+
+    Attributes:
+      precision: Of the dense layers' products in training steps; float32 unless it is set before the first one.
     """
+
+    precision: Precision = "float32"
 
     def __init__(self, config: ModelConfig, layout: FeatureLayout, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -141,7 +147,8 @@ class MultiDomainModel(tfrs.Model):
         """
         features, labels = inputs
         routing, batch = self._route(features)
-        result = self.forward_routed(batch, training)
+        with dense_precision(self.precision if training else "float32"):
+            result = self.forward_routed(batch, training)
 
         weights = domain_row_weights(features["domain"], self.layout.num_domains, self.config.domain_weighting)
         # Keras averages over the last axis, so rows go on the first of two.
