@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -207,6 +208,7 @@ def swaps(subject: Subject, scale: float, folder: Path) -> Figure:
     request = predict_request(examples)
     stop, lock = threading.Event(), threading.Lock()
     counts = {"answered": 0, "failed": 0, "wrong": 0}
+    reasons: Counter[str] = Counter()
     newest = 1
     with served(base, folder / "server.log", "--file_system_poll_wait_seconds=0.1") as server:
 
@@ -217,9 +219,10 @@ def swaps(subject: Subject, scale: float, folder: Path) -> Figure:
                 while not stop.is_set():
                     try:
                         response = stub.Predict(request, timeout=30)
-                    except grpc.RpcError:
+                    except grpc.RpcError as error:
                         with lock:
                             counts["failed"] += 1
+                            reasons[f"version {newest}: {error.code().name}: {error.details()}"] += 1
                         continue
                     version = response.model_spec.version.value
                     scores = to_ndarray(response.outputs["probability"])
@@ -252,7 +255,8 @@ def swaps(subject: Subject, scale: float, folder: Path) -> Figure:
         f"{counts['answered']:,} right answers (each version alone)",
         "0",
         counts["failed"] == 0 and counts["wrong"] == 0,
-        {**counts, "swaps": newest - 1},
+        {**counts, "swaps": newest - 1, "reasons": dict(reasons)},
+        tuple(f"{number} x {reason}" for reason, number in reasons.items()),
     )
 
 

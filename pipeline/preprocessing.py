@@ -6,10 +6,11 @@ what `data/transformed_columns.py` gives.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
+import tensorflow_transform as tft
 
 from data.feature import Feature
 from data.fitted_fields import FittedFields, Standardization
@@ -76,9 +77,10 @@ def _ids(
 
 def domain_index(domain: tf.Tensor, spec: DatasetSpec) -> tf.Tensor:
     """Index of each row's domain in `spec.domains`; their number for any other domain."""
-    keys = tf.constant(list(spec.domains))
-    table = tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer(keys, tf.range(len(spec.domains), dtype=tf.int64)),
+    table = _filled_table(
+        lambda: tf.lookup.KeyValueTensorInitializer(
+            tf.constant(list(spec.domains)), tf.range(len(spec.domains), dtype=tf.int64)
+        ),
         default_value=len(spec.domains),
     )
     return table.lookup(_as_text(domain))
@@ -86,8 +88,8 @@ def domain_index(domain: tf.Tensor, spec: DatasetSpec) -> tf.Tensor:
 
 def _table(vocabulary_file: str, key_dtype: tf.DType) -> tf.lookup.StaticHashTable:
     """Values of a field to local ids."""
-    return tf.lookup.StaticHashTable(
-        tf.lookup.TextFileInitializer(
+    return _filled_table(
+        lambda: tf.lookup.TextFileInitializer(
             vocabulary_file,
             key_dtype=key_dtype,
             key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
@@ -96,6 +98,15 @@ def _table(vocabulary_file: str, key_dtype: tf.DType) -> tf.lookup.StaticHashTab
         ),
         default_value=0,
     )
+
+
+def _filled_table(initializer: Callable[[], Any], default_value: int) -> tf.lookup.StaticHashTable:
+    """A table that is filled when the model is loaded.
+
+    Made inside the graph it would be filled by the graph: every request would open every vocabulary again, and fail
+    where the version's folder is already gone.
+    """
+    return tft.make_and_track_object(lambda: tf.lookup.StaticHashTable(initializer(), default_value))
 
 
 def _dense(raw: Any, field: Feature) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """The whole pipeline on a small demo log: what it leaves behind, a second run, a kill, a failure."""
 
 import csv
+import itertools
 import json
 import os
 import re
@@ -12,10 +13,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from pipeline.run_results import read_results
+from serving.servable import Servable
 from tests.conftest import ROOT, DemoRun, crocodile, finished_run
 
 DOMAINS = ["0", "1", "2", "4", "6"]
@@ -103,6 +106,19 @@ def test_exactly_one_version_was_pushed_and_it_is_whole(demo_run: DemoRun) -> No
     folder = demo_run.output / "serving_model" / "crocodile" / version
     assert (folder / "saved_model.pb").is_file()
     assert (folder / "variables" / "variables.index").is_file()
+
+
+def test_a_loaded_version_does_not_need_its_folder(demo_run: DemoRun, tmp_path: Path) -> None:
+    """As a server's, when a version is removed while its last requests are answered."""
+    (version,) = versions(demo_run)
+    folder = shutil.copytree(demo_run.output / "serving_model" / "crocodile" / version, tmp_path / version)
+    rows = np.array([row.SerializeToString() for row in raw_rows(demo_run, "test")[:50]], np.object_)
+    with Servable(folder) as servable:
+        shutil.rmtree(folder)
+        scores = servable.predict("serving_default", {"examples": rows})["probability"]
+    with (demo_run.output / "scores.csv").open() as file:
+        expected = [float(row["score"]) for row in itertools.islice(csv.DictReader(file), len(rows))]
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
 def test_rows_were_scored_over_grpc(demo_run: DemoRun) -> None:
