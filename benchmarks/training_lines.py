@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import tf_keras as keras
@@ -15,6 +14,7 @@ from benchmarks.torch_peers.sizes import Sizes
 from benchmarks.training_rows import NUM_DOMAINS, TrainingRows
 from benchmarks.training_sides import OurTraining, PeerTraining, Side, StepTime, model_config, take_turns
 from models.config import TrainingConfig
+from models.layers.precision import lacks_bfloat16
 
 PEERS = ("mmoe", "ple", "star", "pepnet")
 _FIELDS = 38
@@ -173,16 +173,13 @@ LINES: Mapping[str, Callable[[Bench], Iterator[Measured]]] = {
 
 
 def require_bfloat16() -> None:
-    """Goes on where dense layers can be trained in bfloat16, and this processor multiplies it.
+    """Goes on where something here multiplies bfloat16.
 
     Raises:
-      NotMeasured: They cannot.
+      NotMeasured: Nothing does.
     """
-    if "precision" not in TrainingConfig.model_fields:
-        raise NotMeasured("the config has no `training.precision`")
-    flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
-    if not {"avx512_bf16", "amx_bf16"} & set(flags.split()):
-        raise NotMeasured("this processor has no bfloat16 products (avx512_bf16 or amx_bf16)")
+    if lacks_bfloat16():
+        raise NotMeasured("nothing here multiplies bfloat16 (no avx512_bf16, amx_bf16 or GPU)")
 
 
 def _step_time(bench: Bench, what: str, ours: Side, other: Side, wanted: float) -> Measured:

@@ -88,6 +88,7 @@ class OurTraining:
     def __init__(self, config: ModelConfig, training: TrainingConfig, sizes: Sizes, rows: TrainingRows) -> None:
         self.model: MultiDomainModel = build_model(config, layout(sizes), seed=training.seed)
         self.model.compile(optimizer=build_optimizer(self.model, training, len(rows.ids)))
+        self.model.precision = training.precision
         inputs = {"ids": rows.ids, "domain": rows.domain}
         self._batches = tf.data.Dataset.from_tensor_slices((inputs, rows.label)).repeat().prefetch(2)
 
