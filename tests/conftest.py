@@ -1,5 +1,7 @@
 """What many tests share: one small demo log, and one whole run of the pipeline on it."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -56,6 +58,22 @@ def crocodile(*arguments: object, check: bool = True) -> subprocess.CompletedPro
     return done
 
 
+def crocodile_here(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Runs the command line in this process, which may have imported already what a new one takes ten seconds for."""
+    from crocodile.main import main
+
+    command = [str(argument) for argument in arguments]
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        # TFX's Evaluator reads absl's flags from it.
+        patch.setattr(sys, "argv", ["crocodile", *command])
+        done = subprocess.CompletedProcess(command, main(command))
+    done.stdout, done.stderr = out.getvalue(), err.getvalue()
+    if check and done.returncode != 0:
+        raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done
+
+
 @dataclass(frozen=True)
 class DemoRun:
     """A finished run: the log it read, the folder it wrote, what it printed, and what its components left.
@@ -76,11 +94,10 @@ class DemoRun:
         return ["run", "--config", ROOT / "configs/demo.yaml", "--data", self.log, "--output", self.output, *SMALL]
 
 
-def finished_run(run: DemoRun, arguments: list[object]) -> DemoRun:
-    """Carries out a run and takes note of what it left behind."""
+def finished_run(run: DemoRun, done: subprocess.CompletedProcess[str]) -> DemoRun:
+    """Takes note of what a run that was carried out left behind."""
     from pipeline.run_results import read_results
 
-    done = crocodile(*arguments)
     return DemoRun(run.log, run.output, done.stdout, done.stderr, read_results(run.output / "metadata.sqlite"))
 
 
@@ -96,7 +113,7 @@ def demo_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def demo_run(demo_log: Path, tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     """One whole run of the pipeline, served and scored, which every end-to-end test looks at."""
     run = DemoRun(demo_log, tmp_path_factory.mktemp("demo_run"))
-    return finished_run(run, run.arguments)
+    return finished_run(run, crocodile(*run.arguments))
 
 
 @pytest.hookimpl(hookwrapper=True)

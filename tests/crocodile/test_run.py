@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, crocodile
+from tests.conftest import ROOT, crocodile, crocodile_here
 
 
-def run(log: Path, output: Path, *more: str):
+def run(log: Path, output: Path, *more: str, by=crocodile_here):
     config = ROOT / "configs/demo.yaml"
-    return crocodile("run", "--config", config, "--data", log, "--output", output, *more, check=False)
+    return by("run", "--config", config, "--data", log, "--output", output, *more, check=False)
 
 
 def edit(log: Path, pattern: str, line: int, change) -> Path:
@@ -49,7 +49,7 @@ def refused(done, *words: str) -> None:
 
 def test_a_label_that_is_not_0_or_1(log: Path, tmp_path: Path) -> None:
     path = edit(log, "log_standard_*.csv", 5, set_column(log, "is_click", "2"))
-    refused(run(log, tmp_path / "out"), str(path), "line 5", "is_click", "'2'", "expected")
+    refused(run(log, tmp_path / "out", by=crocodile), str(path), "line 5", "is_click", "'2'", "expected")
     assert not (tmp_path / "out").exists()
 
 

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from pipeline.run_results import read_results
 from serving.servable import Servable
-from tests.conftest import ROOT, DemoRun, crocodile, finished_run
+from tests.conftest import ROOT, DemoRun, crocodile_here, finished_run
 
 DOMAINS = ["0", "1", "2", "4", "6"]
 COMPONENTS = {
@@ -43,7 +43,8 @@ COMPONENTS = {
 def raw_rows(run: DemoRun, split: str) -> list[tf.train.Example]:
     folder = Path(run.components["LogExampleGen"].uris["examples"]) / f"Split-{split}"
     files = sorted(str(path) for path in folder.iterdir())
-    return [tf.train.Example.FromString(record.numpy()) for record in tf.data.TFRecordDataset(files)]
+    batches = tf.data.TFRecordDataset(files).batch(4096).as_numpy_iterator()
+    return [tf.train.Example.FromString(record) for batch in batches for record in batch]
 
 
 def versions(run: DemoRun) -> list[str]:
@@ -196,7 +197,7 @@ def resumed_run(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> 
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (run.output / "serving_model" / "crocodile").exists()
-    return finished_run(run, arguments)
+    return finished_run(run, crocodile_here(*arguments))
 
 
 @pytest.mark.slow
@@ -228,7 +229,7 @@ def test_vocabularies_do_not_change_when_later_rows_do(demo_run: DemoRun, resume
 @pytest.mark.slow
 def test_a_second_run_on_unchanged_input_is_cached_and_pushes_nothing_new(demo_run: DemoRun) -> None:
     before = versions(demo_run)
-    found = finished_run(demo_run, demo_run.arguments).components
+    found = finished_run(demo_run, crocodile_here(*demo_run.arguments)).components
     for name in ("LogExampleGen", "StatisticsGen", "SchemaFromSpec", "ExampleValidator", "Transform", "Trainer"):
         assert found[name].cached, name
     assert versions(demo_run) == before
@@ -237,7 +238,7 @@ def test_a_second_run_on_unchanged_input_is_cached_and_pushes_nothing_new(demo_r
 @pytest.mark.slow
 def test_a_refused_model_leaves_what_was_pushed(demo_run: DemoRun) -> None:
     before = versions(demo_run)
-    done = crocodile(*demo_run.arguments, "--set=evaluation.min_auc=0.999", check=False)
+    done = crocodile_here(*demo_run.arguments, "--set=evaluation.min_auc=0.999", check=False)
     assert done.returncode == 3
     assert "overall: auc is 0." in done.stdout
     assert "at least 0.9990 is asked for" in done.stdout
@@ -248,7 +249,7 @@ def test_a_refused_model_leaves_what_was_pushed(demo_run: DemoRun) -> None:
 def test_a_failed_step_ends_with_1_and_leaves_what_was_pushed(demo_run: DemoRun) -> None:
     before = versions(demo_run)
     # Beam's arguments are part of a Beam component's cache key: the first of them runs, and fails.
-    done = crocodile(*demo_run.arguments, "--set=pipeline.beam_args=[--runner=NoSuchRunner]", check=False)
+    done = crocodile_here(*demo_run.arguments, "--set=pipeline.beam_args=[--runner=NoSuchRunner]", check=False)
     assert done.returncode == 1
     assert "NoSuchRunner" in done.stderr
     assert set(read_results(demo_run.output / "metadata.sqlite")) < COMPONENTS
