@@ -69,7 +69,7 @@ def measure(config: RunConfig, run: Path, steps: int, repeats: int) -> tuple[lis
     """Every compression, read alone and trained from, beside batches in memory; the best of the repeats."""
     transformed = TransformedRun(run, config.dataset)
     data, size = transformed.training_data, config.training.batch_size
-    model = prepare(config.model, config.training, transformed.layout, data)
+    model = prepare(config.model, config.training, transformed.layout, data, config.dataset.domains)
     # Whole batches, so that a step is a step.
     in_memory = tf.data.Dataset.from_tensors(0).flat_map(
         lambda _: _batches(data, config).filter(lambda _, label: tf.equal(tf.size(label), size)).take(steps)

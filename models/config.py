@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from data.strict_model import StrictModel
 from models.domain_model_config import AdaSparseConfig, HiNetConfig, PepNetConfig, StarConfig
@@ -12,6 +13,8 @@ from models.learning_rate_config import ConstantSchedule, LearningRateScheduleCo
 
 CovNormalization = Literal["sum", "batch_mean"]
 DomainWeighting = Literal["domain_mean", "row_mean"]
+_Balance = Literal["balanced", "balanced_by_domain"]
+PositiveWeight = float | _Balance
 ExpertLossName = Literal["cov", "dot", "cos", "dcorr", "ole", "importance", "trans5", "none"]
 StoppingMetric = Literal["gauc", "auc", "log_loss"]
 EmbeddingOptimizer = Literal["adagrad", "adam"]
@@ -125,6 +128,12 @@ class ModelConfig(StrictModel):
       cov_loss: The covariance loss between experts; in effect where `expert_loss.name` is `cov`.
       domain_weighting: `domain_mean` (eq. 8: every domain of the batch weighs the same, whatever its size) or
         `row_mean` (every row weighs the same).
+      domain_weights: What a domain's rows weigh besides, by its name; 1 where not given, 0 for a domain that is not to
+        be learned from. With `domain_mean` it is the weight of the domain's mean.
+      positive_weight: What a click weighs against a row without one: a number, `balanced` (both weigh the same over all
+        training rows) or `balanced_by_domain` (in each domain).
+      calibrate_positive_weight: Whether what `positive_weight` adds to the log-odds is taken out of the predicted
+        probabilities again, so that they stay those of the log.
       dropout: Share of units dropped after every hidden layer of experts and towers, in training only.
       embedding_l2: Weight of the squared norm of a row's embeddings (sum over fields and sets, mean over the
         batch's rows); only ids that occur in the batch are pulled to 0.
@@ -152,11 +161,34 @@ class ModelConfig(StrictModel):
     gate: GateKind = "element_wise"
     cov_loss: CovLossConfig = CovLossConfig()
     domain_weighting: DomainWeighting = "domain_mean"
+    domain_weights: dict[str, NotNegative] = {}
+    positive_weight: PositiveWeight = 1.0
+    calibrate_positive_weight: bool = True
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     embedding_l2: NotNegative = 0.0
     embedding_stddev: Positive = 0.01
     ple: PleConfig = PleConfig()
     expert_loss: ExpertLossConfig = ExpertLossConfig()
+
+    @field_validator("domain_weights", mode="before")
+    @classmethod
+    def _domains_as_text(cls, value: object) -> object:
+        # YAML reads `2:` as an integer; a domain is compared as text.
+        return {str(domain): weight for domain, weight in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("positive_weight", mode="before")
+    @classmethod
+    def _number_or_balance(cls, value: object) -> object:
+        # In one message, where a union would have one for each of its members.
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+        if not is_number and value not in get_args(_Balance):
+            raise ValueError("expected a number above 0, `balanced` or `balanced_by_domain`")
+        return value
+
+    @property
+    def weighs_clicks(self) -> bool:
+        """Whether a row's weight depends on its label or on the name of its domain."""
+        return bool(self.domain_weights) or self.positive_weight != 1.0
 
     @property
     def expert_loss_alpha(self) -> float:
@@ -226,6 +258,11 @@ class TrainingConfig(StrictModel):
     def warm_start_path(self) -> str | None:
         """The path in `warm_start`, if it is one."""
         return None if self.warm_start in ("none", "last_blessed") else self.warm_start
+
+    @field_validator("learning_rate_schedule", mode="before")
+    @classmethod
+    def _constant_by_default(cls, value: object) -> object:
+        return {"name": "constant", **value} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _one_clipping(self) -> TrainingConfig:

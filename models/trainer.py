@@ -45,7 +45,7 @@ def run_fn(fn_args: FnArgs) -> None:
     parse_spec = transform_output.transformed_feature_spec()
     data = TransformedData.match(fn_args.train_files, parse_spec)
     validation = Validation(TransformedData.match(fn_args.eval_files, parse_spec), spec.domains)
-    model = prepare(model_config, config, feature_layout(spec, transform_output), data)
+    model = prepare(model_config, config, feature_layout(spec, transform_output), data, spec.domains)
 
     source = fn_args.base_model if config.warm_start_path is None else find_model(config.warm_start_path)
     key = training_key(
@@ -67,6 +67,9 @@ def run_fn(fn_args: FnArgs) -> None:
     record = {**asdict(result), "seconds": seconds, "batch_size": config.batch_size, "seed": config.seed}
     if warm is not None:
         record["warm_start"] = warm
+    if model.click_weights is not None:
+        of_labels = model.click_weights.of_labels.tolist()
+        record["click_weights"] = dict(zip(spec.domains, of_labels, strict=True))
     with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, TRAINING_RECORD), "w") as file:
         file.write(json.dumps(record, indent=2))
     tf.io.gfile.rmtree(checkpoint_dir)

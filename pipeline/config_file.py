@@ -128,7 +128,7 @@ def _apply(values: dict[str, Any], override: str, sources: dict[Key, str]) -> No
 def _describe(fault: Any, kind: type[BaseModel], path: Path, lines: dict[Key, int], sources: dict[Key, str]) -> str:
     """One fault in words: where, which key, what was found, what was expected."""
     key = _without_tags(fault["loc"], kind, lines, sources)
-    if fault["type"].startswith("union_tag"):
+    if fault["type"] == "union_tag_invalid":
         # Which of several sections this is could not be told.
         key = (*key, str(fault["ctx"]["discriminator"]).strip("'"))
     where = next(
@@ -148,7 +148,7 @@ def _describe(fault: Any, kind: type[BaseModel], path: Path, lines: dict[Key, in
     if fault["type"] == "union_tag_invalid":
         context = fault["ctx"]
         return f"{where}: `{name}`: expected one of {context['expected_tags']}, found {context['tag']!r}"
-    if fault["type"] in ("missing", "union_tag_not_found"):
+    if fault["type"] == "missing":
         return f"{where}: key `{name}` is missing"
     message = str(fault["msg"]).removeprefix("Value error, ")
     found = "" if isinstance(fault["input"], dict) else f", found {fault['input']!r}"
@@ -187,7 +187,8 @@ def _sections(model: type[BaseModel], key: Key) -> list[type[BaseModel]]:
     """What may stand at `key`; several where it says itself which of them it is."""
     sections: list[type[BaseModel]] = [model]
     for part in key:
-        if isinstance(part, int):
+        if isinstance(part, int) or not any(part in section.model_fields for section in sections):
+            # Of a list of sections, or of sections by name.
             continue
         annotations = [s.model_fields[part].annotation for s in sections if part in s.model_fields]
         sections = [section for annotation in annotations for section in _models_in(annotation)]

@@ -74,12 +74,15 @@ class RunConfig(StrictModel):
 
     @model_validator(mode="after")
     def _known_slices(self) -> RunConfig:
-        unknown = sorted(set(self.evaluation.domains) - set(self.dataset.domains))
-        if unknown:
-            raise ValueError(
-                f"evaluation.domains: {unknown[0]!r} is no domain; "
-                f"dataset.domains are {', '.join(self.dataset.domains)}"
-            )
+        for key, names in (
+            ("evaluation.domains", self.evaluation.domains),
+            ("model.domain_weights", self.model.domain_weights),
+        ):
+            unknown = sorted(set(names) - set(self.dataset.domains))
+            if unknown:
+                raise ValueError(
+                    f"{key}: {unknown[0]!r} is no domain; dataset.domains are {', '.join(self.dataset.domains)}"
+                )
         group = self.evaluation.group_key
         columns = [feature.name for feature in self.dataset.raw_inputs]
         if group is not None and group not in columns:

@@ -80,7 +80,7 @@ class TransformedRun:
         if config.warm_start == "last_blessed":
             raise ValueError("training.warm_start: `last_blessed` is for `crocodile run`; give the model's path")
         keras.backend.clear_session()
-        model = prepare(model_config, config, self.layout, self.training_data)
+        model = prepare(model_config, config, self.layout, self.training_data, self._validation.domains)
         with tempfile.TemporaryDirectory() as unkept:
             place = str(folder or unkept)
             if config.warm_start_path is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 from models.config import DomainWeighting
@@ -33,3 +34,23 @@ def domain_row_weights(domain: tf.Tensor, num_domains: int, weighting: DomainWei
     group = tf.where(known, domain, num_domains)
     rows = tf.math.unsorted_segment_sum(weight, group, num_domains + 1)
     return tf.math.divide_no_nan(weight, tf.gather(rows, group))
+
+
+def label_row_weights(domain: tf.Tensor, labels: tf.Tensor, of_labels: np.ndarray) -> tf.Tensor:
+    """Factors of the rows' weights by domain and label (`click_weights.py`).
+
+    They come on top of `domain_row_weights`, whose sums go over rows and not over weights: divided by the sum of the
+    weights, the only row of a domain in a batch would weigh the same whatever its label.
+
+    Args:
+      domain: int [N]. A row of an unknown domain gets any factor: it weighs 0.
+      labels: int [N], 0 or 1.
+      of_labels: float [S, 2].
+
+    Returns:
+      float32 [N].
+    """
+    known = tf.clip_by_value(tf.cast(domain, tf.int32), 0, len(of_labels) - 1)
+    places = tf.stack([known, tf.cast(labels, tf.int32)], axis=1)
+    weights: tf.Tensor = tf.gather_nd(tf.constant(of_labels, tf.float32), places)
+    return weights

@@ -16,7 +16,8 @@ from models.layers.domain_routing import DomainRouting, route_rows
 from models.layers.field_columns import of_columns
 from models.layers.precision import dense_precision
 from models.losses import build_expert_loss
-from models.losses.domain_loss import domain_row_weights
+from models.losses.click_weights import ClickWeights
+from models.losses.domain_loss import domain_row_weights, label_row_weights
 
 Inputs = Mapping[str, tf.Tensor]
 
@@ -77,6 +78,8 @@ class MultiDomainModel(tfrs.Model):
 
     Attributes:
       precision: Of the dense layers' products in training steps; float32 unless it is set before the first one.
+      click_weights: What clicks and domains weigh in training, and what of that is taken out of the probabilities; None
+        where all rows weigh what `config.domain_weighting` says. Set before the first step.
     """
 
     precision: Precision = "float32"
@@ -89,6 +92,7 @@ class MultiDomainModel(tfrs.Model):
         self.click_task = tfrs.tasks.Ranking(
             keras.losses.BinaryCrossentropy(from_logits=True, reduction=keras.losses.Reduction.SUM)
         )
+        self.click_weights: ClickWeights | None = None
         self.expert_loss = build_expert_loss(config, seed)
         self.total_mean = keras.metrics.Mean("loss")
         self.click_mean = keras.metrics.Mean("loss/click")
@@ -124,8 +128,12 @@ class MultiDomainModel(tfrs.Model):
         """
         routing, batch = self._route(inputs)
         result = self.forward_routed(batch, training)
+        logits = tf.cast(result.logits, tf.float32)
+        if self.click_weights is not None:
+            # Training has clicks weigh more than they do in the log; that is not what is predicted.
+            logits -= tf.gather(tf.constant(self.click_weights.log_odds, tf.float32), batch.domain)
         return ForwardPass(
-            routing.combine(tf.cast(result.logits, tf.float32)),
+            routing.combine(logits),
             *(None if x is None else routing.restore(x, axis=1) for x in result[1:]),
         )
 
@@ -151,6 +159,8 @@ class MultiDomainModel(tfrs.Model):
             result = self.forward_routed(batch, training)
 
         weights = domain_row_weights(features["domain"], self.layout.num_domains, self.config.domain_weighting)
+        if self.click_weights is not None:
+            weights *= label_row_weights(features["domain"], labels, self.click_weights.of_labels)
         # Keras averages over the last axis, so rows go on the first of two.
         click = self.click_task(
             tf.reshape(routing.dispatch(labels), [-1, 1]),
@@ -214,6 +224,7 @@ class MultiDomainModel(tfrs.Model):
             "config": self.config.model_dump(mode="json"),
             "layout": self.layout.model_dump(mode="json"),
             "seed": self.seed,
+            "click_weights": None if self.click_weights is None else [x.tolist() for x in self.click_weights],
         }
 
     @classmethod
@@ -225,6 +236,8 @@ class MultiDomainModel(tfrs.Model):
             config["seed"],
         )
         model.make_weights()
+        if config.get("click_weights") is not None:
+            model.click_weights = ClickWeights(*map(np.array, config["click_weights"]))
         return model
 
     def _route(self, inputs: Inputs) -> tuple[DomainRouting, RoutedBatch]:

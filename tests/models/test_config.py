@@ -21,6 +21,8 @@ from models.config import CovLossConfig, ModelConfig, TrainingConfig
         (ModelConfig, {"tower_units": (-1,)}),
         (ModelConfig, {"gate": "elementwise"}),
         (ModelConfig, {"domain_weighting": "equal"}),
+        (ModelConfig, {"domain_weights": {"a": -1.0}}),
+        (ModelConfig, {"positive_weight": float("inf")}),
         (ModelConfig, {"dropout": 1.0}),
         (ModelConfig, {"embedding_l2": -1.0}),
         (ModelConfig, {"embedding_stddev": 0.0}),
@@ -62,7 +64,11 @@ def test_lists_as_yaml_has_them_are_accepted():
     "config",
     [
         ModelConfig(gate="vector_wise", cov_loss=CovLossConfig(alpha=2e-5, normalization="sum", num_samples=32)),
+        ModelConfig(positive_weight="balanced", domain_weights={"a": 0.5}),
         TrainingConfig(clip_norm=1.0),
+        TrainingConfig.model_validate(
+            {"learning_rate_schedule": {"name": "piecewise", "boundaries": [2], "factors": [1]}}
+        ),
     ],
 )
 def test_json_round_trip(config):

@@ -38,7 +38,13 @@ def transformed(demo_run: DemoRun):
 
 def trained(transformed, **changes) -> MultiDomainModel:
     layout, splits = transformed
-    model = prepare(ModelConfig(**MODEL, **changes), TRAINING, layout, splits["train"])
+    model = prepare(
+        ModelConfig(**MODEL, **changes),
+        TRAINING,
+        layout,
+        splits["train"],
+        load_config(ROOT / "configs/demo.yaml").dataset.domains,
+    )
     batches = splits["train"].training_batches(TRAINING.batch_size, shuffle_buffer=10_000, seed=TRAINING.seed)
     model.fit(batches, epochs=TRAINING.epochs, verbose=0)
     return model

@@ -39,7 +39,7 @@ def run(name: str, data: Data, folder: Path, **changes: object) -> tuple[MultiDo
         }
     )
     training = config(seed=3, **changes)
-    model = prepare(sizes, training, LAYOUT, data[0])
+    model = prepare(sizes, training, LAYOUT, data[0], ("a", "b"))
     result = train(model, *data, training, checkpoint_dir=str(folder / "c"), log_dir=str(folder / "logs"))
     return model, result
 

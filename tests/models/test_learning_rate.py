@@ -123,7 +123,7 @@ def test_every_kind_of_weights_follows_and_the_logs_say_so(data, tmp_path, monke
     rates = {"learning_rate": 0.02, "embedding_learning_rate": 0.5, "linear_learning_rate": 0.1}
     schedule = {"name": "piecewise", "boundaries": [2], "factors": [1e-30]}
     config = TrainingConfig.model_validate({"batch_size": 64, "epochs": 1, **rates, "learning_rate_schedule": schedule})
-    model = prepare(MODEL, config, LAYOUT, data[0])
+    model = prepare(MODEL, config, LAYOUT, data[0], ("a", "b"))
     first = {v.ref(): v.numpy() for v in model.trainable_variables}
     loop.train(model, *data, config, checkpoint_dir=str(tmp_path / "c"), log_dir=str(tmp_path / "logs"))
     for kind in (wide_tables(model)[:1], model.linear_variables, [model.towers.kernels[-1]]):

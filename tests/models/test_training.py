@@ -76,7 +76,7 @@ def config(**changes: object) -> TrainingConfig:
 def run(
     data: tuple[TransformedData, Validation], folder: Path, training: TrainingConfig, name: str = "c"
 ) -> tuple[MultiDomainModel, TrainingResult]:
-    model = prepare(MODEL, training, LAYOUT, data[0])
+    model = prepare(MODEL, training, LAYOUT, data[0], ("a", "b"))
     result = train(model, *data, training, checkpoint_dir=str(folder / name), log_dir=str(folder / "logs"))
     return model, result
 
@@ -200,7 +200,7 @@ def test_each_epoch_has_an_order_of_its_own_and_loses_no_row(data: tuple[Transfo
 
 
 def test_every_variable_has_exactly_one_optimizer(data: tuple[TransformedData, Validation]) -> None:
-    model = prepare(MODEL, config(), LAYOUT, data[0])
+    model = prepare(MODEL, config(), LAYOUT, data[0], ("a", "b"))
     tables = [variable.ref() for variable in wide_tables(model)]
     linear = [variable.ref() for variable in model.linear_variables]
     dense = [variable.ref() for variable in dense_variables(model)]

@@ -85,7 +85,7 @@ def test_a_fault_in_the_split_is_named_without_pydantics_tags(tmp_path: Path) ->
     ("schedule", "message"),
     [
         ("{name: cosin}", "schedule.name`: expected one of 'constant', 'cosine', .*, found 'cosin'"),
-        ("{warmup_steps: 5}", r":8: key `training\.learning_rate_schedule\.name` is missing"),
+        ("{warmup_step: 5}", r":8: unknown key `training\.\w+\.warmup_step`; did you mean `warmup_steps`"),
         ("{name: cosine, decay_rate: 0.5}", r"unknown key `training\.\w+\.decay_rate`; did you mean `decay_steps`"),
         ("{name: cosine, final_factor: 2}", r":8: `training\.\w+\.final_factor`: .* less than or equal to 1, found 2"),
         ("{name: piecewise, boundaries: [3], factors: [1, 2]}", "one entry for each of the 1 `boundaries`, found 2"),
@@ -120,6 +120,9 @@ def test_overrides_win_and_may_name_a_section_that_the_file_leaves_out(tmp_path:
         ("training.epochs=x", "--set training.epochs=x: `training.epochs`: Input should be a valid integer"),
         ("training", "--set training: expected key=value"),
         ("name.x=1", "--set name.x=1: `name` is a single value, not a section"),
+        ("model.domain_weights={c: 2}", "model.domain_weights: 'c' is no domain; dataset.domains are a, b"),
+        ("model.positive_weight=balance", "`model.positive_weight`: expected a number above 0, `balanced` or"),
+        ("model.positive_weight=0", "`model.positive_weight`: expected a number above 0, `balanced` or"),
         ("dataset.domains.7=c", "--set dataset.domains.7=c: there is no `dataset.domains.7`"),
     ],
 )
