@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from models.analysis.captured import Captured, EmbeddingSpace
 from models.layers.domain_embedding import DomainEmbedding
-from models.layers.domain_table import DomainTable
 from models.layers.multi_embedding import MultiEmbedding
 from models.training.input import LABEL, model_inputs
 from models.zoo.base import MultiDomainModel
@@ -34,7 +33,7 @@ def embedding_spaces(model: MultiDomainModel, domain_names: Sequence[str] | None
     spaces: list[EmbeddingSpace] = []
     names: Counter[str] = Counter()
     for layer in model.submodules:
-        if not isinstance(layer, MultiEmbedding | DomainEmbedding | DomainTable) or id(layer) in inner:
+        if not isinstance(layer, MultiEmbedding | DomainEmbedding) or id(layer) in inner:
             continue
         # Keras numbers layers by how many the process has made; here they are numbered within the model.
         kind = re.sub(r"_\d+$", "", layer.name)
@@ -46,19 +45,18 @@ def embedding_spaces(model: MultiDomainModel, domain_names: Sequence[str] | None
                 EmbeddingSpace(f"{name}/set {p}", [_set(field, p, layer.num_sets) for field in fields], None)
                 for p in range(layer.num_sets)
             ]
-        elif isinstance(layer, DomainEmbedding):
+        else:
             sets = layer.crossed.num_sets
             fields = _by_field(layer.crossed.table.numpy(), layer.crossed.vocabulary_sizes)
             for s in range(layer.num_domains):
                 own = [field[s * size : (s + 1) * size] for field, size in zip(fields, sizes, strict=True)]
+                domain = f"{name}/domain {domains[s]}"
                 spaces += [
-                    EmbeddingSpace(f"{name}/domain {domains[s]}, set {p}", [_set(field, p, sets) for field in own], s)
+                    EmbeddingSpace(
+                        f"{domain}, set {p}" if sets > 1 else domain, [_set(field, p, sets) for field in own], s
+                    )
                     for p in range(sets)
                 ]
-        else:
-            for s, table in enumerate(np.split(layer.table.numpy(), layer.num_domains)):
-                fields = _by_field(table, layer.vocabulary_sizes)
-                spaces.append(EmbeddingSpace(f"{name}/domain {domains[s]}", fields, s))
     return spaces
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from models.layers.domain_mlp import DomainMlp
+from models.layers.domain_experts import DomainExperts
 from models.layers.domain_routing import for_each_domain
 from models.layers.gate_nu import GateNu
 from models.layers.stacked_uniform import StackedUniform
@@ -57,7 +57,7 @@ class PersonalizedTowers(keras.layers.Layer):
         self.seed = seed
         # Seeds far apart: each layer counts up from its own.
         self.layers = [
-            DomainMlp(num_domains, [width], seed=seed + 100 * i) for i, width in enumerate(self.hidden_units)
+            DomainExperts(num_domains, 1, [width], seed=seed + 100 * i) for i, width in enumerate(self.hidden_units)
         ]
         self.gates = [
             GateNu(num_domains, width, gate_units, seed=seed + 100 * i + 50)
@@ -75,7 +75,7 @@ class PersonalizedTowers(keras.layers.Layer):
         """Scores every row in its own domain's tower."""
         gate_input = tf.concat([prior, tf.stop_gradient(x)], axis=-1)
         for i, (layer, gate) in enumerate(zip(self.layers, self.gates, strict=True)):
-            x = gate(gate_input, rows_per_domain) * layer(x, rows_per_domain)
+            x = gate(gate_input, rows_per_domain) * layer(x[tf.newaxis], rows_per_domain)[0]
             if training and self.dropout:
                 x = tf.nn.dropout(x, self.dropout, seed=self.seed + i)
         kernels, biases = tf.unstack(self.kernel), tf.unstack(self.bias)

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from models.layers.domain_embedding import DomainEmbedding
-from models.layers.domain_table import DomainTable
 from models.layers.multi_embedding import MultiEmbedding
 from models.layers.prior_embedding import PriorEmbedding
 from models.warm_start.id_maps import NONE, IdMaps
@@ -22,8 +21,6 @@ _BY_ID: dict[tuple[type, str], dict[int, Callable[[IdMaps], np.ndarray]]] = {
     (MultiEmbedding, "table"): {0: IdMaps.rows},
     (MultiEmbedding, "value_vectors"): {0: IdMaps.value_columns},
     (DomainEmbedding, "value_vectors"): {0: lambda maps: maps.domains, 2: IdMaps.value_columns},
-    (DomainTable, "table"): {0: IdMaps.rows_by_domain},
-    (DomainTable, "value_vectors"): {0: lambda maps: maps.domains, 1: IdMaps.value_columns},
     (PriorEmbedding, "users_table"): {0: IdMaps.users},
     (PriorEmbedding, "items_table"): {0: IdMaps.items},
 }

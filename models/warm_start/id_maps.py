@@ -44,11 +44,6 @@ class IdMaps(NamedTuple):
             parts += [self._of_domain(self.ids[name], domain, first, size) for domain in self.domains]
         return np.concatenate(parts)
 
-    def rows_by_domain(self) -> np.ndarray:
-        """Of a table with all fields' ids of one domain after those of the other."""
-        rows = self.rows()
-        return np.concatenate([self._of_domain(rows, domain, 0, self.old.total_ids) for domain in self.domains])
-
     def users(self) -> np.ndarray:
         """Of a table of users alone."""
         return self._of_role(self.old.id_fields[self.old.user_field], self.new.id_fields[self.new.user_field])

@@ -12,33 +12,11 @@ import tf_keras as keras
 
 from models.config import ModelConfig, Precision
 from models.features import FeatureLayout
-from models.layers.domain_routing import DomainRouting, route_rows
-from models.layers.field_columns import of_columns
 from models.layers.precision import dense_precision
 from models.losses import build_expert_loss
 from models.losses.click_weights import ClickWeights
 from models.losses.domain_loss import domain_row_weights, label_row_weights
-
-Inputs = Mapping[str, tf.Tensor]
-
-
-class RoutedBatch(NamedTuple):
-    """What a model sees: N rows sorted by domain, all ids and domains valid.
-
-    Attributes:
-      ids: int64 [N, F]. Local ids, each below its field's vocabulary size.
-      values: float32 [N, G]; None without numeric fields.
-      domain: int32 [N], ascending, 0 ... S - 1.
-      rows_per_domain: int32 [S].
-      known: bool [N]. Whether the domain is the row's own. A row of an unknown domain stands here once for every
-        domain, and must not be learned from: whatever a model counts in training leaves it out.
-    """
-
-    ids: tf.Tensor
-    values: tf.Tensor | None
-    domain: tf.Tensor
-    rows_per_domain: tf.Tensor
-    known: tf.Tensor
+from models.zoo.routed_batch import Inputs, RoutedBatch, route_batch
 
 
 class ForwardPass(NamedTuple):
@@ -126,7 +104,7 @@ class MultiDomainModel(tfrs.Model):
         For a row of an unknown domain the logit is that of the mean probability; its expert outputs and gates
         are those it has in domain 0.
         """
-        routing, batch = self._route(inputs)
+        routing, batch = route_batch(inputs, self.layout)
         result = self.forward_routed(batch, training)
         logits = tf.cast(result.logits, tf.float32)
         if self.click_weights is not None:
@@ -154,7 +132,7 @@ class MultiDomainModel(tfrs.Model):
           float32 scalar.
         """
         features, labels = inputs
-        routing, batch = self._route(features)
+        routing, batch = route_batch(features, self.layout)
         with dense_precision(self.precision if training else "float32"):
             result = self.forward_routed(batch, training)
 
@@ -239,34 +217,6 @@ class MultiDomainModel(tfrs.Model):
         if config.get("click_weights") is not None:
             model.click_weights = ClickWeights(*map(np.array, config["click_weights"]))
         return model
-
-    def _route(self, inputs: Inputs) -> tuple[DomainRouting, RoutedBatch]:
-        ids, domain, values = inputs["ids"], inputs["domain"], inputs.get("values")
-        self._check("ids", ids, [None, self.layout.num_id_columns])
-        self._check("domain", domain, [None])
-        if self.layout.num_value_fields:
-            self._check("values", values, [None, self.layout.num_value_columns])
-        else:
-            values = None
-        sizes = tf.constant(of_columns(self.layout.vocabulary_sizes, self.layout.slots), ids.dtype)
-        # Of a multi-valued field's places, all but the first may be without a value.
-        lowest = [0] * (self.layout.num_id_fields - len(self.layout.slots))
-        lowest += [bound for count in self.layout.slots for bound in (0, *[ids.dtype.min] * (count - 1))]
-        ids = tf.where(tf.logical_and(ids >= tf.constant(lowest, ids.dtype), ids < sizes), ids, 0)
-        routing = route_rows(domain, self.layout.num_domains)
-        return routing, RoutedBatch(
-            routing.dispatch(ids),
-            None if values is None else routing.dispatch(values),
-            routing.domain,
-            routing.rows_per_domain,
-            routing.dispatch(routing.known),
-        )
-
-    @staticmethod
-    def _check(name: str, x: tf.Tensor | None, shape: list[int | None]) -> None:
-        if x is None or not x.shape.is_compatible_with(shape):
-            received = None if x is None else x.shape
-            raise ValueError(f"`{name}` should be of shape {shape}. Received: `{name}`={received}")
 
 
 def layer_seeds(seed: int) -> Iterator[int]:

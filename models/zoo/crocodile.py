@@ -13,12 +13,13 @@ from models.layers.cross_stack import CrossStack
 from models.layers.element_wise_gate import ElementWiseGate
 from models.layers.experts import ExpertStack
 from models.layers.linear_part import LinearPart
-from models.layers.multi_embedding import MultiEmbedding
 from models.layers.prior_embedding import PriorEmbedding
 from models.layers.prior_gate import PriorGate
 from models.layers.towers import DomainTowers
-from models.zoo.base import ForwardPass, MultiDomainModel, RoutedBatch, layer_seeds
+from models.zoo.base import ForwardPass, MultiDomainModel, layer_seeds
+from models.zoo.field_embeddings import shared_embedding
 from models.zoo.registry import register
+from models.zoo.routed_batch import RoutedBatch
 
 
 @register("crocodile")
@@ -43,17 +44,7 @@ class Crocodile(MultiDomainModel):
     def __init__(self, config: ModelConfig, layout: FeatureLayout, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(config, layout, seed, **kwargs)
         seeds = layer_seeds(seed)
-        self.multi_embedding = MultiEmbedding(
-            layout.vocabulary_sizes,
-            config.num_sets,
-            config.embedding_dim,
-            num_values=layout.num_value_fields,
-            slots=layout.slots,
-            widths=layout.widths,
-            l2=config.embedding_l2,
-            stddev=config.embedding_stddev,
-            seed=next(seeds),
-        )
+        self.multi_embedding = shared_embedding(config, layout, config.num_sets, seed=next(seeds))
         self.crosses = None
         if config.cross_layers:
             self.crosses = CrossStack(

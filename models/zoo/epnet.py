@@ -11,10 +11,11 @@ from models.config import ModelConfig
 from models.features import FeatureLayout
 from models.layers.embedding_gate import EmbeddingGate
 from models.layers.experts import ExpertStack
-from models.layers.multi_embedding import MultiEmbedding
 from models.layers.stacked_uniform import StackedUniform
-from models.zoo.base import ForwardPass, MultiDomainModel, RoutedBatch, layer_seeds
+from models.zoo.base import ForwardPass, MultiDomainModel, layer_seeds
+from models.zoo.field_embeddings import shared_embedding
 from models.zoo.registry import register
+from models.zoo.routed_batch import RoutedBatch
 
 
 @register("epnet")
@@ -33,17 +34,7 @@ class EpNet(MultiDomainModel):
     def __init__(self, config: ModelConfig, layout: FeatureLayout, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(config, layout, seed, **kwargs)
         seeds = layer_seeds(seed)
-        self.embedding = MultiEmbedding(
-            layout.vocabulary_sizes,
-            1,
-            config.embedding_dim,
-            num_values=layout.num_value_fields,
-            slots=layout.slots,
-            widths=layout.widths,
-            l2=config.embedding_l2,
-            stddev=config.embedding_stddev,
-            seed=next(seeds),
-        )
+        self.embedding = shared_embedding(config, layout, num_sets=1, seed=next(seeds))
         self.embedding_gate = EmbeddingGate(
             layout.num_domains,
             config.prior_embedding_dim,

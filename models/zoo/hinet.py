@@ -9,12 +9,13 @@ import tf_keras as keras
 
 from models.config import ModelConfig
 from models.features import FeatureLayout
-from models.layers.multi_embedding import MultiEmbedding
 from models.layers.scenario_attention import ScenarioAttention
 from models.layers.sub_expert_integration import SubExpertIntegration
 from models.layers.towers import DomainTowers
-from models.zoo.base import ForwardPass, MultiDomainModel, RoutedBatch, layer_seeds
+from models.zoo.base import ForwardPass, MultiDomainModel, layer_seeds
+from models.zoo.field_embeddings import shared_embedding
 from models.zoo.registry import register
+from models.zoo.routed_batch import RoutedBatch
 
 
 @register("hinet")
@@ -43,17 +44,7 @@ class HiNet(MultiDomainModel):
         super().__init__(config, layout, seed, **kwargs)
         seeds = layer_seeds(seed)
         domains = layout.num_domains
-        self.embedding = MultiEmbedding(
-            layout.vocabulary_sizes,
-            1,
-            config.embedding_dim,
-            num_values=layout.num_value_fields,
-            slots=layout.slots,
-            widths=layout.widths,
-            l2=config.embedding_l2,
-            stddev=config.embedding_stddev,
-            seed=next(seeds),
-        )
+        self.embedding = shared_embedding(config, layout, num_sets=1, seed=next(seeds))
         self.experts = SubExpertIntegration(
             1 + domains, config.hinet.sub_experts, config.expert_units, config.dropout, seed=next(seeds)
         )

@@ -9,8 +9,9 @@ import tf_keras as keras
 from models.config import ModelConfig
 from models.features import FeatureLayout
 from models.layers.linear_part import LinearPart
-from models.zoo.base import ForwardPass, MultiDomainModel, RoutedBatch
+from models.zoo.base import ForwardPass, MultiDomainModel
 from models.zoo.registry import register
+from models.zoo.routed_batch import RoutedBatch
 
 
 @register("logistic_regression")

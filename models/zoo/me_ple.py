@@ -11,9 +11,10 @@ from models.config import ModelConfig
 from models.features import FeatureLayout
 from models.layers.extraction_level import ExtractionLevel
 from models.layers.towers import DomainTowers
-from models.zoo.base import ForwardPass, MultiDomainModel, RoutedBatch, layer_seeds
+from models.zoo.base import ForwardPass, MultiDomainModel, layer_seeds
 from models.zoo.field_embeddings import own_embedding, shared_embedding
 from models.zoo.registry import register
+from models.zoo.routed_batch import RoutedBatch
 
 
 @register("me_ple")

@@ -12,9 +12,10 @@ from models.features import FeatureLayout
 from models.layers.experts import ExpertStack
 from models.layers.prior_gate import PriorGate
 from models.layers.towers import DomainTowers
-from models.zoo.base import ForwardPass, MultiDomainModel, RoutedBatch, layer_seeds
+from models.zoo.base import ForwardPass, MultiDomainModel, layer_seeds
 from models.zoo.field_embeddings import shared_embedding
 from models.zoo.registry import register
+from models.zoo.routed_batch import RoutedBatch
 
 
 @register("mmoe")

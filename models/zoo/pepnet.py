@@ -10,10 +10,11 @@ import tf_keras as keras
 from models.config import ModelConfig
 from models.features import FeatureLayout
 from models.layers.embedding_gate import EmbeddingGate
-from models.layers.multi_embedding import MultiEmbedding
 from models.layers.personalized_towers import PersonalizedTowers
-from models.zoo.base import ForwardPass, MultiDomainModel, RoutedBatch, layer_seeds
+from models.zoo.base import ForwardPass, MultiDomainModel, layer_seeds
+from models.zoo.field_embeddings import shared_embedding
 from models.zoo.registry import register
+from models.zoo.routed_batch import RoutedBatch
 
 
 @register("pepnet")
@@ -46,17 +47,7 @@ class PepNet(MultiDomainModel):
         further = [layout.id_fields.index(name) for name in config.pepnet.prior_fields]
         self.prior_fields = sorted({layout.user_field, layout.item_field, *further})
         seeds = layer_seeds(seed)
-        self.embedding = MultiEmbedding(
-            layout.vocabulary_sizes,
-            1,
-            config.embedding_dim,
-            num_values=layout.num_value_fields,
-            slots=layout.slots,
-            widths=layout.widths,
-            l2=config.embedding_l2,
-            stddev=config.embedding_stddev,
-            seed=next(seeds),
-        )
+        self.embedding = shared_embedding(config, layout, num_sets=1, seed=next(seeds))
         self.embedding_gate = EmbeddingGate(
             layout.num_domains,
             config.prior_embedding_dim,

@@ -9,14 +9,14 @@ import tf_keras as keras
 
 from models.config import ModelConfig
 from models.features import FeatureLayout
-from models.layers.domain_mlp import DomainMlp
-from models.layers.domain_table import DomainTable
+from models.layers.domain_experts import DomainExperts
 from models.layers.experts import ExpertStack
-from models.layers.multi_embedding import MultiEmbedding
 from models.layers.prior_gate import PriorGate
 from models.layers.towers import DomainTowers
-from models.zoo.base import ForwardPass, MultiDomainModel, RoutedBatch, layer_seeds
+from models.zoo.base import ForwardPass, MultiDomainModel, layer_seeds
+from models.zoo.field_embeddings import own_embedding, shared_embedding
 from models.zoo.registry import register
+from models.zoo.routed_batch import RoutedBatch
 
 
 @register("sdem")
@@ -46,30 +46,10 @@ class Sdem(MultiDomainModel):
         super().__init__(config, layout, seed, **kwargs)
         seeds = layer_seeds(seed)
         domains = layout.num_domains
-        self.shared_embedding = MultiEmbedding(
-            layout.vocabulary_sizes,
-            1,
-            config.embedding_dim,
-            num_values=layout.num_value_fields,
-            slots=layout.slots,
-            widths=layout.widths,
-            l2=config.embedding_l2,
-            stddev=config.embedding_stddev,
-            seed=next(seeds),
-        )
-        self.domain_embedding = DomainTable(
-            domains,
-            layout.vocabulary_sizes,
-            config.embedding_dim,
-            num_values=layout.num_value_fields,
-            slots=layout.slots,
-            widths=layout.widths,
-            l2=config.embedding_l2,
-            stddev=config.embedding_stddev,
-            seed=next(seeds),
-        )
+        self.shared_embedding = shared_embedding(config, layout, num_sets=1, seed=next(seeds))
+        self.own_embedding = own_embedding(config, layout, num_sets=1, seed=next(seeds))
         self.shared_expert = ExpertStack(1, config.expert_units, config.dropout, seed=next(seeds))
-        self.domain_experts = DomainMlp(domains, config.expert_units, config.dropout, seed=next(seeds))
+        self.domain_experts = DomainExperts(domains, 1, config.expert_units, config.dropout, seed=next(seeds))
         self.gate = PriorGate(domains, 2, seed=next(seeds))
         self.towers = DomainTowers(domains, config.tower_units, config.dropout, seed=next(seeds))
 
@@ -81,13 +61,13 @@ class Sdem(MultiDomainModel):
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
         """The shared half, the domain's half, and its gate between the two."""
         shared = self.shared_embedding(batch.ids, batch.values, training=training)
-        own = self.domain_embedding(batch.ids, batch.values, batch.domain, training=training)
+        own = self.own_embedding(batch.ids, batch.domain, batch.rows_per_domain, batch.values, training=training)
 
         shared_output = self.shared_expert(shared, training=training)
         own_output = self.domain_experts(own, batch.rows_per_domain, training=training)
-        expert_outputs = tf.concat([shared_output, own_output[tf.newaxis]], axis=0)
+        expert_outputs = tf.concat([shared_output, own_output], axis=0)
 
-        gate_weights = self.gate(shared[0] + own, batch.rows_per_domain)
+        gate_weights = self.gate((shared + own)[0], batch.rows_per_domain)
         mixed = tf.reduce_sum(gate_weights * expert_outputs, axis=0)
         logits = self.towers(mixed, batch.rows_per_domain, training=training)
         return ForwardPass(logits, expert_outputs, gate_weights)

@@ -11,12 +11,13 @@ from models.config import ModelConfig
 from models.features import FeatureLayout
 from models.layers.domain_indicator import DomainIndicator
 from models.layers.experts import ExpertStack
-from models.layers.multi_embedding import MultiEmbedding
 from models.layers.partitioned_normalization import PartitionedNormalization
 from models.layers.stacked_uniform import StackedUniform
-from models.layers.star_towers import StarTowers
-from models.zoo.base import ForwardPass, MultiDomainModel, RoutedBatch, layer_seeds
+from models.layers.star_mlp import StarMlp
+from models.zoo.base import ForwardPass, MultiDomainModel, layer_seeds
+from models.zoo.field_embeddings import shared_embedding
 from models.zoo.registry import register
+from models.zoo.routed_batch import RoutedBatch
 
 
 @register("star")
@@ -41,22 +42,12 @@ class Star(MultiDomainModel):
         super().__init__(config, layout, seed, **kwargs)
         seeds = layer_seeds(seed)
         domains, star = layout.num_domains, config.star
-        self.embedding = MultiEmbedding(
-            layout.vocabulary_sizes,
-            1,
-            config.embedding_dim,
-            num_values=layout.num_value_fields,
-            slots=layout.slots,
-            widths=layout.widths,
-            l2=config.embedding_l2,
-            stddev=config.embedding_stddev,
-            seed=next(seeds),
-        )
+        self.embedding = shared_embedding(config, layout, num_sets=1, seed=next(seeds))
         self.normalization = (
             PartitionedNormalization(domains, star.momentum) if star.partitioned_normalization else None
         )
-        units = (*config.expert_units, *config.tower_units)
-        self.towers = StarTowers(domains, units, config.dropout, seed=next(seeds))
+        units = (*config.expert_units, *config.tower_units, 1)
+        self.mlp = StarMlp(domains, units, config.dropout, seed=next(seeds))
         self.domain_indicator = DomainIndicator(
             domains, config.prior_embedding_dim, stddev=config.embedding_stddev, seed=next(seeds)
         )
@@ -71,9 +62,9 @@ class Star(MultiDomainModel):
         normalized = embeddings
         if self.normalization is not None:
             normalized = self.normalization(embeddings, batch.rows_per_domain, batch.known, training=training)
-        logits = self.towers(normalized, batch.rows_per_domain, training=training)
+        logits = self.mlp(normalized, batch.rows_per_domain, training=training)
 
         hidden = tf.concat([self.domain_indicator(batch.domain), embeddings], axis=-1)
         if self.auxiliary is not None:
             hidden = self.auxiliary(hidden[tf.newaxis], training=training)[0]
-        return ForwardPass(logits + tf.squeeze(self.auxiliary_logit(hidden), axis=-1))
+        return ForwardPass(tf.squeeze(logits + self.auxiliary_logit(hidden), axis=-1))

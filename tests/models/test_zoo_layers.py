@@ -10,6 +10,7 @@ from models.layers.domain_experts import DomainExperts
 from models.layers.experts import ExpertStack
 from models.layers.extraction_level import ExtractionLevel
 from models.layers.linear_part import LinearPart
+from tests.models.slow_parts import own_sets
 from tests.models.small_model import LAYOUT, NUM_DOMAINS, batch, predict, sigmoid, tensors
 from tests.models.zoo_promises import shaken
 
@@ -19,9 +20,10 @@ RNG = np.random.default_rng(0)
 MIXED = [0, 2, 1, 1, 0, 2, 2]
 
 
-def mlp(stack: ExpertStack, expert: int, x: np.ndarray) -> np.ndarray:
-    for kernel, bias in zip(stack.kernels, stack.biases, strict=True):
-        x = np.maximum(x @ kernel.numpy()[expert] + bias.numpy()[expert, 0], 0)
+def mlp(layer: ExpertStack | DomainExperts, expert: int | tuple[int, int], x: np.ndarray) -> np.ndarray:
+    """One expert: of a stack by its number, of a domain by domain and number."""
+    for kernel, bias in zip(layer.kernels, layer.biases, strict=True):
+        x = np.maximum(x @ kernel.numpy()[expert] + bias.numpy()[expert][0], 0)
     return x
 
 
@@ -47,20 +49,6 @@ def shared_sets(layer, inputs, row: int) -> list[np.ndarray]:
     return sets
 
 
-def own_sets(layer: DomainEmbedding, inputs, row: int, domain: int) -> list[np.ndarray]:
-    """A `DomainEmbedding`'s vector of every set for one row in `domain`."""
-    table = layer.crossed.table.numpy().reshape(-1, layer.crossed.num_sets, layer.crossed.embedding_dim)
-    sets = []
-    for p in range(layer.crossed.num_sets):
-        x, offset = [], 0
-        for i, size in zip(inputs["ids"][row], layer.vocabulary_sizes, strict=True):
-            x.append(table[offset + domain * size + i, p])
-            offset += NUM_DOMAINS * size
-        x += [v * layer.value_vectors.numpy()[domain, p, g] for g, v in enumerate(inputs["values"][row])]
-        sets.append(np.concatenate(x))
-    return sets
-
-
 def test_all_experts_may_share_one_input():
     experts = ExpertStack(3, [4, 2])
     x = RNG.normal(size=(1, 5, 6)).astype(np.float32)
@@ -75,9 +63,9 @@ def test_domain_experts_are_those_of_the_rows_domain():
     outputs = experts(tf.constant(x), tf.constant(ROWS_PER_DOMAIN))
     for row, domain in enumerate(DOMAIN):
         for p in range(2):
-            np.testing.assert_allclose(outputs[p, row], mlp(experts.stacks[domain], p, x[p, row]), rtol=1e-5)
+            np.testing.assert_allclose(outputs[p, row], mlp(experts, (domain, p), x[p, row]), rtol=1e-5)
     # All start apart.
-    firsts = [float(kernel[p, 0, 0]) for stack in experts.stacks for kernel in stack.kernels for p in range(2)]
+    firsts = [first for kernel in experts.kernels for first in kernel.numpy()[:, :, 0, 0].ravel()]
     assert len(set(firsts)) == len(firsts)
 
 
@@ -125,8 +113,10 @@ def test_config_round_trip(layer):
 
 def slow_level(level, own, shared, domain: int):
     """PLE's eq. 2 to 8 for one row; `own` and `shared` are lists of inputs, one for all experts or one each."""
-    stacks = [(level.domain_experts.stacks[domain], own), (level.shared_experts, shared)]
-    outputs = [mlp(stack, p, inputs[p % len(inputs)]) for stack, inputs in stacks for p in range(stack.num_experts)]
+    experts = level.domain_experts
+    outputs = [mlp(experts, (domain, p), own[p % len(own)]) for p in range(experts.num_experts)]
+    experts = level.shared_experts
+    outputs += [mlp(experts, p, shared[p % len(shared)]) for p in range(experts.num_experts)]
     gate = softmax(np.concatenate(own) @ level.gate.kernel.numpy()[domain])
     mixed = sum(g * o for g, o in zip(gate, outputs, strict=True))
     if level.last:
@@ -175,7 +165,7 @@ def test_one_network_row_by_row(name):
         if name == "shared_bottom":
             h = mlp(model.bottom, 0, shared_sets(model.embedding, inputs, row)[0])
         else:
-            h = mlp(model.networks.stacks[domain], 0, own_sets(model.embedding, inputs, row, domain)[0])
+            h = mlp(model.networks, (domain, 0), own_sets(model.embedding, inputs, row, domain)[0])
         assert answers[row] == pytest.approx(tower(model, h, domain), rel=1e-3)
 
 

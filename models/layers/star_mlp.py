@@ -1,4 +1,4 @@
-"""Domain-specific experts: one MLP a domain, each on its own domain's rows only."""
+"""STAR's star topology: one shared MLP, and for every domain what makes it the domain's own."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from models.layers.stacked_uniform import StackedUniform
 
 
 @keras.utils.register_keras_serializable("crocodile")
-class DomainMlp(keras.layers.Layer):
-    """S experts of one shape, of which a row passes its own domain's.
+class StarMlp(keras.layers.Layer):
+    """One MLP a domain, made of shared and domain-specific weights (STAR, Sheng et al. 2021, eq. 5 and 6).
 
-        O_k = relu(... relu(e_k W_1^s + b_1^s) ... W_L^s + b_L^s),   s = the row's domain
+        h' = (W * W^s)^T h + b + b^s,   * element by element
 
-    Every layer ends in a ReLU, the output too, as in `ExpertStack`, whose experts see every row.
+    ReLU between layers, nothing after the last. A row passes its own domain's MLP and no other.
 
     Args:
       num_domains: int. S.
-      units: Sequence of ints. Widths of the layers; the last is the output's width d.
+      units: Sequence of ints. Widths of the layers.
       dropout: float. Share of units dropped after every layer but the last, in training. Defaults to 0.
-      seed: int. Decides the initial kernels (He uniform; biases start from 0) and dropout. Defaults to 0.
+      seed: int. Decides the initial shared kernels (He uniform, the last one Glorot uniform) and dropout. The domains'
+        factors W^s start from 1, so that all domains start as the shared MLP; biases from 0. Defaults to 0.
 
     Inputs:
       x: float32 [N, inputs], rows sorted by domain.
       rows_per_domain: int32 [S].
 
     Output:
-      float32 [N, d], none negative.
+      float32 [N, last of `units`].
     """
 
     def __init__(
@@ -51,29 +52,31 @@ class DomainMlp(keras.layers.Layer):
         self.seed = seed
 
     def build(self, input_shape: Any) -> None:
-        """Makes kernels [S, in, out] and biases [S, out], one of each a layer."""
-        self.kernels, self.biases = [], []
+        """Makes W [in, out], b [out] and, for all domains, W^s [S, in, out] and b^s [S, out], one of each a layer."""
+        self.kernels, self.biases, self.factors, self.domain_biases = [], [], [], []
         for i, (inputs, outputs) in enumerate(zip((input_shape[-1], *self.units), self.units, strict=False)):
-            kernel = (self.num_domains, inputs, outputs)
-            self.kernels.append(self.add_weight(f"kernel_{i}", kernel, initializer=StackedUniform(self.seed + i)))
-            self.biases.append(self.add_weight(f"bias_{i}", (self.num_domains, outputs), initializer="zeros"))
+            initializer = StackedUniform(self.seed + i, relu=i < len(self.units) - 1)
+            domains = self.num_domains
+            self.kernels.append(self.add_weight(f"kernel_{i}", (inputs, outputs), initializer=initializer))
+            self.biases.append(self.add_weight(f"bias_{i}", (outputs,), initializer="zeros"))
+            self.factors.append(self.add_weight(f"factor_{i}", (domains, inputs, outputs), initializer="ones"))
+            self.domain_biases.append(self.add_weight(f"domain_bias_{i}", (domains, outputs), initializer="zeros"))
         super().build(input_shape)
 
     def call(self, x: tf.Tensor, rows_per_domain: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Runs every row through its own domain's expert."""
-        # Unstacked once: a slice a domain would have a gradient as large as all domains' weights, S times.
-        kernels = [tf.unstack(kernel) for kernel in self.kernels]
-        biases = [tf.unstack(bias) for bias in self.biases]
+        """Runs every row through its own domain's MLP."""
         last = len(self.units) - 1
+        kernels = [tf.unstack(w * own) for w, own in zip(self.kernels, self.factors, strict=True)]
+        biases = [tf.unstack(b + own) for b, own in zip(self.biases, self.domain_biases, strict=True)]
 
-        def expert(domain: int, rows: tf.Tensor) -> tf.Tensor:
-            for i in range(len(self.units)):
+        def mlp(domain: int, rows: tf.Tensor) -> tf.Tensor:
+            for i in range(last):
                 rows = tf.nn.relu(dense_product(rows, kernels[i][domain]) + biases[i][domain])
-                if training and self.dropout and i < last:
+                if training and self.dropout:
                     rows = tf.nn.dropout(rows, self.dropout, seed=self.seed + i * self.num_domains + domain)
-            return rows
+            return tf.matmul(rows, kernels[last][domain]) + biases[last][domain]
 
-        return for_each_domain(expert, x, rows_per_domain, self.num_domains)
+        return for_each_domain(mlp, x, rows_per_domain, self.num_domains)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make an equal layer."""
