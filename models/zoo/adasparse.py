@@ -10,11 +10,12 @@ import tf_keras as keras
 from models.config import ModelConfig
 from models.features import FeatureLayout
 from models.layers.domain_indicator import DomainIndicator
-from models.layers.multi_embedding import MultiEmbedding
 from models.layers.pruned_mlp import PrunedMlp
 from models.layers.stacked_uniform import StackedUniform
-from models.zoo.base import ForwardPass, MultiDomainModel, RoutedBatch, layer_seeds
+from models.zoo.base import ForwardPass, MultiDomainModel, layer_seeds
+from models.zoo.field_embeddings import shared_embedding
 from models.zoo.registry import register
+from models.zoo.routed_batch import RoutedBatch
 
 
 @register("adasparse")
@@ -26,6 +27,8 @@ class AdaSparse(MultiDomainModel):
         h_l    = pi_l * relu(h_(l-1) W_l + b_l),   pi_l = pruner of [d, relu(...)], h_0 = [d, E]
         y      = sigmoid(h_L w + b)
 
+    In training, the share of neurons that are pruned is pulled into a range.
+
     Reference: Yang et al., AdaSparse: Learning Adaptively Sparse Structures for Multi-Domain Click-Through Rate
     Prediction, CIKM 2022.
     """
@@ -33,17 +36,7 @@ class AdaSparse(MultiDomainModel):
     def __init__(self, config: ModelConfig, layout: FeatureLayout, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(config, layout, seed, **kwargs)
         seeds = layer_seeds(seed)
-        self.embedding = MultiEmbedding(
-            layout.vocabulary_sizes,
-            1,
-            config.embedding_dim,
-            num_values=layout.num_value_fields,
-            slots=layout.slots,
-            widths=layout.widths,
-            l2=config.embedding_l2,
-            stddev=config.embedding_stddev,
-            seed=next(seeds),
-        )
+        self.embedding = shared_embedding(config, layout, num_sets=1, seed=next(seeds))
         self.domain_indicator = DomainIndicator(
             layout.num_domains, config.prior_embedding_dim, stddev=config.embedding_stddev, seed=next(seeds)
         )
@@ -59,5 +52,5 @@ class AdaSparse(MultiDomainModel):
         """Embeddings and the pruned MLP."""
         embeddings = self.embedding(batch.ids, batch.values, training=training)[0]
         domain = self.domain_indicator(batch.domain)
-        hidden = self.mlp(tf.concat([domain, embeddings], axis=-1), domain, training=training)
+        hidden = self.mlp(tf.concat([domain, embeddings], axis=-1), domain, batch.known, training=training)
         return ForwardPass(tf.squeeze(self.logit(hidden), axis=-1))
