@@ -8,7 +8,14 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, field_validator, model_validator
 
 from data.strict_model import StrictModel
-from models.domain_model_config import AdaSparseConfig, HiNetConfig, PepNetConfig, StarConfig
+from models.domain_model_config import (
+    AdaSparseConfig,
+    HamurConfig,
+    HiNetConfig,
+    M3oEConfig,
+    PepNetConfig,
+    StarConfig,
+)
 from models.learning_rate_config import ConstantSchedule, LearningRateScheduleConfig
 
 CovNormalization = Literal["sum", "batch_mean"]
@@ -32,9 +39,11 @@ MODEL_NAMES = (
     "adasparse",
     "crocodile",
     "epnet",
+    "hamur",
     "hinet",
     "logistic_regression",
     "logistic_regression_crossed",
+    "m3oe",
     "me_mmoe",
     "me_ple",
     "mmoe",
@@ -106,8 +115,8 @@ class ModelConfig(StrictModel):
     Attributes:
       name: The model's name in the registry (`models.zoo.MODELS`).
       embedding_dim: Width d_e of one field's embedding in one set.
-      num_sets: Number M of embedding sets, and of experts: set p feeds expert p only. In `mmoe` and `ple`, where one
-        embedding set feeds all, number of shared experts alone.
+      num_sets: Number M of embedding sets, and of experts: set p feeds expert p only. In `mmoe`, `ple` and `m3oe`,
+        where one embedding set feeds all, number of shared experts alone.
       expert_units: Widths of an expert's layers, from the first to its output; the last is the paper's d.
       cross_layers: DCN-v2 cross layers ahead of every expert (products of fields); 0 for none, as in the tables.
       cross_projection_dim: Rank of a cross layer's matrix; full when not given.
@@ -115,7 +124,9 @@ class ModelConfig(StrictModel):
       prior_embedding_dim: Width of each of the three prior embeddings (user, item, domain) that steer the
         gates.
       adasparse: What AdaSparse has besides.
+      hamur: What HAMUR has besides.
       hinet: What HiNet has besides.
+      m3oe: What M3oE has besides.
       pepnet: What PEPNet and EPNet have besides.
       star: What STAR has besides.
       linear_part: What Crocodile adds to a tower's logit: `none`, as in the paper; `shared`, a weight for every id of
@@ -152,7 +163,9 @@ class ModelConfig(StrictModel):
     tower_units: Annotated[tuple[Width, ...], Field(strict=False)] = (64,)
     prior_embedding_dim: Width = 16
     adasparse: AdaSparseConfig = AdaSparseConfig()
+    hamur: HamurConfig = HamurConfig()
     hinet: HiNetConfig = HiNetConfig()
+    m3oe: M3oEConfig = M3oEConfig()
     pepnet: PepNetConfig = PepNetConfig()
     star: StarConfig = StarConfig()
     linear_part: LinearKind = "none"

@@ -27,6 +27,8 @@ def small_config(**changes: Any) -> ModelConfig:
         "expert_units": (6, 5),
         "tower_units": (4,),
         "prior_embedding_dim": 2,
+        "m3oe": {"feature_units": 6},
+        "hamur": {"rank": 2, "adapter_units": 3, "hyper_units": (4,)},
     }
     # Embeddings of the size of 1, so that a mistake is as large as an answer.
     return ModelConfig(**{**sizes, "embedding_stddev": 1.0, **changes})
