@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
@@ -15,6 +16,8 @@ from pipeline.settings import RunConfig
 
 Key = tuple[str | int, ...]
 Config = TypeVar("Config", bound=BaseModel)
+
+EXTENDS = "extends"
 
 
 class _Loader(yaml.SafeLoader):
@@ -39,7 +42,8 @@ def read_config(path: Path, kind: type[Config], overrides: Sequence[str] = ()) -
     """Reads a config file and applies overrides.
 
     Args:
-      path: A YAML file.
+      path: A YAML file. With a key `extends`, the name of another file as seen from this one, it takes from there what
+        it does not say itself; sections are merged key by key, lists are replaced.
       kind: What it describes.
       overrides: `key=value` pairs such as `training.epochs=3`; the value is read as YAML.
 
@@ -47,20 +51,10 @@ def read_config(path: Path, kind: type[Config], overrides: Sequence[str] = ()) -
       The validated config.
 
     Raises:
-      ConfigError: If the file is missing, is not YAML, repeats a key, or holds an unknown key or a value of the
-        wrong type. All faults are listed, each with its line, or with the override it came from.
+      ConfigError: If the file is missing, is not YAML, repeats a key, extends itself, or holds an unknown key or a
+        value of the wrong type. All faults are listed, each with its file and line, or with the override it came from.
     """
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such config file")
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
-    if not isinstance(root, yaml.MappingNode):
-        raise ConfigError(f"{path}: expected a mapping of sections such as `dataset:`, found {_kind(root)}")
-    lines: dict[Key, int] = {}
-    _collect_lines(root, (), lines, path)
-    values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    values, lines = _read(path)
     sources: dict[Key, str] = {}
     for override in overrides:
         _apply(values, override, sources)
@@ -71,24 +65,69 @@ def read_config(path: Path, kind: type[Config], overrides: Sequence[str] = ()) -
         raise ConfigError("\n".join(faults)) from error
 
 
+def _read(path: Path, extended_by: tuple[Path, ...] = ()) -> tuple[dict[str, Any], dict[Key, str]]:
+    """What a file and those that it extends say, and where every key stands, as `file:line`."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such config file")
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as YAML: {error}") from error
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError(f"{path}: expected a mapping of sections such as `dataset:`, found {_kind(root)}")
+    lines: dict[Key, str] = {}
+    _collect_lines(root, (), lines, path)
+    values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    if EXTENDS not in values:
+        return values, lines
+    where, base = lines.pop((EXTENDS,)), values.pop(EXTENDS)
+    if not isinstance(base, str):
+        raise ConfigError(f"{where}: `{EXTENDS}`: expected the name of a config file, found {base!r}")
+    base_path = Path(os.path.normpath(path.parent / base))
+    above = (*extended_by, Path(os.path.normpath(path)))
+    if base_path in above:
+        raise ConfigError(f"{where}: `{EXTENDS}`: {base} extends this file in turn")
+    if not base_path.is_file():
+        raise ConfigError(f"{where}: `{EXTENDS}`: {base_path}: no such config file")
+    base_values, base_lines = _read(base_path, above)
+    replaced = _merge(values, base_values, ())
+    kept = {key: line for key, line in base_lines.items() if not any(key[: len(part)] == part for part in replaced)}
+    return values, {**kept, **lines}
+
+
+def _merge(values: dict[str, Any], base: dict[str, Any], prefix: Key) -> list[Key]:
+    """Fills `values` with what only `base` says; returns the keys at which it says something else."""
+    replaced: list[Key] = []
+    for name, of_base in base.items():
+        own, key = values.get(name), (*prefix, name)
+        if own is None:
+            values[name] = of_base
+        elif isinstance(own, dict) and isinstance(of_base, dict):
+            replaced += _merge(own, of_base, key)
+        else:
+            replaced.append(key)
+    return replaced
+
+
 def _kind(node: yaml.Node | None) -> str:
     return "nothing" if node is None else "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
 
 
-def _collect_lines(node: yaml.Node, prefix: Key, lines: dict[Key, int], path: Path) -> None:
-    """Fills `lines` with the line of every key, and refuses a key that stands twice."""
+def _collect_lines(node: yaml.Node, prefix: Key, lines: dict[Key, str], path: Path) -> None:
+    """Fills `lines` with the place of every key, and refuses a key that stands twice."""
     if isinstance(node, yaml.MappingNode):
         for key_node, value_node in node.value:
             key: Key = (*prefix, str(key_node.value))
-            line = key_node.start_mark.line + 1
+            where = f"{path}:{key_node.start_mark.line + 1}"
             if key in lines:
-                raise ConfigError(f"{path}:{line}: key `{_dotted(key)}` stands twice, first on line {lines[key]}")
-            lines[key] = line
+                first = lines[key].rpartition(":")[2]
+                raise ConfigError(f"{where}: key `{_dotted(key)}` stands twice, first on line {first}")
+            lines[key] = where
             _collect_lines(value_node, key, lines, path)
     elif isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
             key = (*prefix, index)
-            lines[key] = child.start_mark.line + 1
+            lines[key] = f"{path}:{child.start_mark.line + 1}"
             _collect_lines(child, key, lines, path)
 
 
@@ -125,7 +164,7 @@ def _apply(values: dict[str, Any], override: str, sources: dict[Key, str]) -> No
     sources[changed] = override
 
 
-def _describe(fault: Any, kind: type[BaseModel], path: Path, lines: dict[Key, int], sources: dict[Key, str]) -> str:
+def _describe(fault: Any, kind: type[BaseModel], path: Path, lines: dict[Key, str], sources: dict[Key, str]) -> str:
     """One fault in words: where, which key, what was found, what was expected."""
     key = _without_tags(fault["loc"], kind, lines, sources)
     if fault["type"] == "union_tag_invalid":
@@ -137,8 +176,7 @@ def _describe(fault: Any, kind: type[BaseModel], path: Path, lines: dict[Key, in
     )
     if where is None:
         # A missing key has no line of its own: name the nearest enclosing section's.
-        line = next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), None)
-        where = f"{path}:{line}" if line else str(path)
+        where = next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), str(path))
     name = _dotted(key)
     if fault["type"] == "extra_forbidden":
         known = _known_keys(kind, key[:-1], chosen=set(fault["loc"]) - set(key))
@@ -156,7 +194,7 @@ def _describe(fault: Any, kind: type[BaseModel], path: Path, lines: dict[Key, in
 
 
 def _without_tags(
-    location: Iterable[str | int], kind: type[BaseModel], lines: dict[Key, int], sources: dict[Key, str]
+    location: Iterable[str | int], kind: type[BaseModel], lines: dict[Key, str], sources: dict[Key, str]
 ) -> Key:
     """Drops the tags that pydantic puts into a location for members of a union (`dataset.split.time.train`)."""
     key: Key = ()

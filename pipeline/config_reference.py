@@ -12,9 +12,10 @@ from pipeline.settings import RunConfig
 
 _HEAD = """# Every key of a run's config
 
-A run is described by one YAML file. `--set section.key=value` overrides a key for one run. Unknown keys and values of a
-wrong type are refused, with file, line and the nearest known key. This page is made from the classes that read the
-file (`make docs`), so it cannot fall behind them.
+A run is described by one YAML file. With `extends: ../demo.yaml` it takes from another what it does not say itself,
+section by section. `--set section.key=value` overrides a key for one run. Unknown keys and values of a wrong type are
+refused, with file, line and the nearest known key. This page is made from the classes that read the file (`make docs`),
+so it cannot fall behind them.
 """
 
 

@@ -29,6 +29,39 @@ def test_every_config_in_the_repository_is_valid(path: Path) -> None:
     assert load_config(path).name
 
 
+def test_a_config_takes_from_the_one_that_it_extends_what_it_does_not_say(tmp_path: Path) -> None:
+    base = write(tmp_path, SMALLEST + "training:\n  epochs: 7\n  batch_size: 64\nmodel:\n  expert_units: [8, 4]\n")
+    (tmp_path / "more").mkdir()
+    path = tmp_path / "more" / "own.yaml"
+    path.write_text("extends: ../run.yaml\ntraining:\n  epochs: 3\nmodel:\n  expert_units: [2]\n")
+    config = load_config(path, ["training.seed=5"])
+    assert (config.training.epochs, config.training.batch_size, config.training.seed) == (3, 64, 5)
+    assert config.model.expert_units == (2,)
+    assert config.dataset == load_config(base).dataset
+    # A fault is named where it stands.
+    base.write_text(base.read_text().replace("batch_size: 64", "batch_size: many"))
+    path.write_text(path.read_text() + "serving:\n  prot: 1\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert f"{base}:10: `training.batch_size`" in str(caught.value)
+    assert f"{path}:7: unknown key `serving.prot`" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("base", "fault"),
+    [
+        ("none.yaml", "none.yaml: no such config file"),
+        ("[a.yaml]", "expected the name of a config file, found ['a.yaml']"),
+        ("run.yaml", "run.yaml extends this file in turn"),
+    ],
+)
+def test_what_cannot_be_extended_is_said_with_its_line(tmp_path: Path, base: str, fault: str) -> None:
+    path = write(tmp_path, f"name: x\nextends: {base}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(caught.value).startswith(f"{path}:2: `extends`: ") and fault in str(caught.value)
+
+
 def test_defaults_fill_what_is_left_out(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, SMALLEST))
     assert config.dataset.domains == ("a", "b")
