@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras as keras
 
+from models.layers.domain_embedding import DomainEmbedding
 from models.layers.towers import DomainTowers
 from models.zoo import MultiDomainModel
-from tests.models.small_model import LAYOUT, NUM_DOMAINS, batch, predict, rows_of, sigmoid, small_model, tensors
+from tests.models.small_model import LAYOUT, NUM_DOMAINS, batch, predict, sigmoid, tensors
 
 MIXED = [0, 2, 1, 1, 0, 2, 2, 2, 0]
 
@@ -27,9 +27,9 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return powers / powers.sum()
 
 
-def slow_embedding(table: np.ndarray, vectors: np.ndarray, inputs: Inputs, row: int, first: int = 0) -> np.ndarray:
-    """The fields' embeddings, one after the other; the table's set begins at row `first`."""
-    parts = [table[first + offset + i] for offset, i in zip(LAYOUT.offsets, inputs["ids"][row], strict=True)]
+def slow_embedding(table: np.ndarray, vectors: np.ndarray, inputs: Inputs, row: int) -> np.ndarray:
+    """The fields' embeddings, one after the other."""
+    parts = [table[offset + i] for offset, i in zip(LAYOUT.offsets, inputs["ids"][row], strict=True)]
     parts += [value * vector for value, vector in zip(inputs["values"][row], vectors, strict=True)]
     return np.concatenate(parts)
 
@@ -41,8 +41,22 @@ def slow_mlp(x: np.ndarray, layers: Sequence[tuple[np.ndarray, np.ndarray]]) -> 
     return x
 
 
-def own_layers(layer: Any, own: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Kernels and biases of one expert, or of one domain."""
+def own_sets(layer: DomainEmbedding, inputs: Inputs, row: int, domain: int) -> list[np.ndarray]:
+    """A `DomainEmbedding`'s vector of every set for one row in `domain`."""
+    table = layer.crossed.table.numpy().reshape(-1, layer.crossed.num_sets, layer.crossed.embedding_dim)
+    sets = []
+    for p in range(layer.crossed.num_sets):
+        x, offset = [], 0
+        for i, size in zip(inputs["ids"][row], layer.vocabulary_sizes, strict=True):
+            x.append(table[offset + domain * size + i, p])
+            offset += NUM_DOMAINS * size
+        x += [v * layer.value_vectors.numpy()[domain, p, g] for g, v in enumerate(inputs["values"][row])]
+        sets.append(np.concatenate(x))
+    return sets
+
+
+def own_layers(layer: Any, own: int | tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Kernels and biases of one expert, of one domain, or of one of a domain's experts."""
     pairs = zip(layer.kernels, layer.biases, strict=True)
     return [(numbers(kernel)[own], numbers(bias)[own].reshape(-1)) for kernel, bias in pairs]
 
@@ -73,22 +87,6 @@ def check_forward(model: MultiDomainModel, slow_logit: Callable[[Any, Inputs, in
     np.testing.assert_allclose(predict(model, inputs)[1], np.mean(of_domains), rtol=1e-4)
 
 
-def check_order_and_batch_size_do_not_matter(model: MultiDomainModel) -> None:
-    before = [numbers(variable) for variable in model.variables]
-    inputs = batch(MIXED * 4)
-    together = predict(model, inputs)
-    order = np.random.default_rng(1).permutation(len(together))
-    np.testing.assert_allclose(predict(model, rows_of(inputs, order)), together[order], rtol=1e-4)
-    for size in (1, 5):
-        parts = [predict(model, rows_of(inputs, slice(i, i + size))) for i in range(0, len(together), size)]
-        assert all(part.ndim == 1 for part in parts)
-        np.testing.assert_allclose(np.concatenate(parts), together, rtol=1e-4)
-    assert predict(model, rows_of(inputs, slice(0, 0))).shape == (0,)
-    # Scoring changes nothing about the model.
-    for variable, value in zip(model.variables, before, strict=True):
-        np.testing.assert_array_equal(numbers(variable), value)
-
-
 def check_gradients_reach(model: MultiDomainModel) -> None:
     """Every weight learns, and small batches have finite gradients."""
     found = gradients(model, batch(MIXED * 5), np.arange(len(MIXED) * 5) % 2)
@@ -107,74 +105,3 @@ def check_own_rows_only(model: MultiDomainModel, own: Sequence[tf.Variable]) -> 
         gradient = found[variable.ref()].reshape(NUM_DOMAINS, -1)
         assert np.abs(gradient[1]).max() > 0, variable.name
         assert np.all(gradient[[0, 2]] == 0), variable.name
-
-
-def check_unknown_domain_is_not_learned_from(model: MultiDomainModel) -> None:
-    """Neither its gradient nor anything that is counted in training knows of such a row."""
-    inputs, labels = batch([0, NUM_DOMAINS, 2, 0, 2]), np.array([1, 0, 1, 0, 1])
-    known = [0, 2, 3, 4]
-    state = [variable.numpy() for variable in model.variables]
-
-    def trained(rows: Sequence[int]) -> list[np.ndarray]:
-        for variable, value in zip(model.variables, state, strict=True):
-            variable.assign(value)
-        found = gradients(model, rows_of(inputs, list(rows)), labels[list(rows)])
-        counted = [v.numpy() for v in model.non_trainable_variables if "loss" not in v.name]
-        return [*found.values(), *counted]
-
-    for with_it, without in zip(trained(range(5)), trained(known), strict=True):
-        np.testing.assert_allclose(with_it, without, rtol=1e-3, atol=1e-5)
-
-
-def check_round_trip_and_determinism(name: str, **changes: Any) -> None:
-    """An equal config gives an equal model; an equal seed gives equal training."""
-
-    def trained(seed: int) -> MultiDomainModel:
-        model = small_model(seed, name=name, dropout=0.3, **changes)
-        model.compile(optimizer=keras.optimizers.legacy.SGD(0.1))
-        data = tf.data.Dataset.from_tensors((tensors(batch(MIXED)), tf.ones([9]))).repeat(3)
-        model.fit(data, verbose=0)
-        return model
-
-    first, again, other = trained(1), trained(1), trained(2)
-    answers = predict(first, batch(MIXED))
-    np.testing.assert_array_equal(predict(again, batch(MIXED)), answers)
-    assert not np.allclose(predict(other, batch(MIXED)), answers)
-
-    copy = type(first).from_config(first.get_config())
-    assert copy.get_config() == first.get_config()
-    assert [v.shape for v in copy.variables] == [v.shape for v in first.variables]
-    starts = [
-        float(tf.reshape(v, [-1])[0]) for v in copy.trainable_variables if "kernel" in v.name or "table" in v.name
-    ]
-    assert len(set(starts)) == len(starts)
-
-
-def check_learns_conflicting_domains(model: MultiDomainModel, steps: int = 60) -> None:
-    """The same rows are clicked in domain 0 and skipped in domain 1: only the domain can tell."""
-    model.compile(optimizer=keras.optimizers.legacy.Adam(0.02))
-    half = batch([0] * 20)
-    inputs = {name: np.concatenate([array, array]) for name, array in half.items()}
-    inputs["domain"][20:] = 1
-    labels = np.arange(40) // 20 == 0
-    data = tf.data.Dataset.from_tensors((tensors(inputs), tf.constant(labels, tf.int64))).repeat(steps)
-    model.fit(data, verbose=0)
-    answers = predict(model, inputs)
-    assert answers[labels].min() > answers[~labels].max()
-
-
-def check_saved_model(model: MultiDomainModel, folder: str) -> None:
-    """A SavedModel answers as the model does, whatever it learned to count."""
-    signature = {
-        "ids": tf.TensorSpec([None, LAYOUT.num_id_fields], tf.int64, name="ids"),
-        "values": tf.TensorSpec([None, LAYOUT.num_value_fields], tf.float32, name="values"),
-        "domain": tf.TensorSpec([None], tf.int64, name="domain"),
-    }
-    score = tf.function(lambda inputs: {"probability": model(inputs)}, input_signature=[signature], autograph=False)
-    module = tf.Module()
-    module.variables_to_save = model.variables
-    tf.saved_model.save(module, folder, signatures={"serving_default": score})
-    served = tf.saved_model.load(folder).signatures["serving_default"]
-    for domain in (MIXED, [1], [NUM_DOMAINS, 0], []):
-        inputs = batch(domain)
-        np.testing.assert_allclose(served(**tensors(inputs))["probability"], predict(model, inputs), rtol=1e-5)

@@ -43,14 +43,6 @@ def test_forward_is_the_slow_one():
     slow_parts.check_forward(hinet(), slow_logit)
 
 
-def test_order_and_batch_size_do_not_matter():
-    slow_parts.check_order_and_batch_size_do_not_matter(hinet(dropout=0.5))
-
-
-def test_gradients_reach_every_weight():
-    slow_parts.check_gradients_reach(hinet())
-
-
 def test_a_domain_learns_from_its_own_rows_only():
     model = hinet(cov_loss=CovLossConfig(alpha=0.0))
     own = [model.attention.indicator.table, *model.towers.kernels, *model.towers.biases]
@@ -99,19 +91,3 @@ def test_expert_outputs_are_the_shared_and_the_domains():
     expected = slow_extraction(model, inputs, 1, MIXED[1])
     np.testing.assert_allclose(outputs[0, 1], expected[:5], rtol=1e-4)
     np.testing.assert_allclose(outputs[1 + MIXED[1], 1], expected[5:10], rtol=1e-4)
-
-
-def test_unknown_domain_is_not_learned_from():
-    slow_parts.check_unknown_domain_is_not_learned_from(hinet(cov_loss=CovLossConfig(alpha=0.0)))
-
-
-def test_round_trip_and_determinism():
-    slow_parts.check_round_trip_and_determinism("hinet")
-
-
-def test_learns_conflicting_domains():
-    slow_parts.check_learns_conflicting_domains(hinet())
-
-
-def test_saved_model_answers_alike(tmp_path):
-    slow_parts.check_saved_model(hinet(), str(tmp_path))
