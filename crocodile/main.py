@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -34,7 +35,10 @@ def build_parser(wanted: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command and returns its exit status: 0 done, 1 failed, 2 wrong input or options, 3 model not blessed."""
+    """Runs a command and returns its exit status: 0 done, 1 failed, 2 wrong input or options, 3 model not blessed.
+
+    130 is said of a command that Ctrl-C ended, as shells have it.
+    """
     # Before TensorFlow is imported: the Keras version that tensorflow-recommenders runs on, and silence.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -53,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"crocodile {words[0]}: {_advice(error)}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 128 + signal.SIGINT
     return status
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from pathlib import Path
 @contextlib.contextmanager
 def log_to(path: Path) -> Iterator[None]:
     """Writes every log record and Python warning to a file while the block runs, and none to the screen.
+
+    Where an error ends the block, it is said where the log is.
 
     Args:
       path: The log file; appended to.
@@ -25,6 +28,10 @@ def log_to(path: Path) -> Iterator[None]:
     logging.captureWarnings(True)
     try:
         yield
+    except Exception:
+        logging.exception("ended by an error")
+        print(f"The full log is in {path}", file=sys.stderr)
+        raise
     finally:
         logging.captureWarnings(False)
         root.handlers, root.level = before, level

@@ -12,21 +12,22 @@ from tensorflow_transform.saved.saved_transform_io_v2 import SavedModelLoader
 
 from data.feature import Feature
 from data.spec import DatasetSpec
+from data.vocabulary import MISSING_INT
+from models.signature_names import (
+    CLASSES,
+    CLASSIFY,
+    EXAMPLES,
+    INPUTS,
+    OUTPUTS,
+    PROBABILITY,
+    REGRESS,
+    SCORES,
+    SERVING_DEFAULT,
+    SERVING_RAW,
+)  # fmt: skip
 from models.training.input import model_inputs
 from models.warm_start.trained_model import write_record
 
-PROBABILITY = "probability"
-EXAMPLES = "examples"
-SERVING_DEFAULT = "serving_default"
-SERVING_RAW = "serving_raw"
-CLASSIFY = "classify"
-REGRESS = "regress"
-# The names that TensorFlow Serving's Classify and Regress look for.
-INPUTS = "inputs"
-CLASSES, SCORES = "classes", "scores"
-OUTPUTS = "outputs"
-
-MISSING_INT = tf.int64.min
 _DTYPES = {"string": tf.string, "int64": tf.int64, "float32": tf.float32}
 
 

@@ -17,17 +17,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.errors import InputError
-from data.example_encoding import encode_examples
 from data.ingest import split_batches
 from data.progress import RowProgress
 from data.readers import open_reader
 from data.split_spec import Split
-from models.export import PROBABILITY
 from models.metrics.bootstrap import Bootstrap
 from models.metrics.comparison import compare
 from models.metrics.domain_summary import DOMAINS, DomainSummary, domain_summary
 from models.metrics.judgement import Judgement
 from models.metrics.row_store import RowStore
+from models.signature_names import PROBABILITY
 from pipeline.json_file import write_json
 from pipeline.provenance import provenance
 from pipeline.read_ahead import read_ahead
@@ -36,7 +35,7 @@ from pipeline.scorers import Scorer
 from pipeline.settings import RunConfig
 
 BASELINE = f"baseline_{PROBABILITY}"
-# Rows that are encoded while the model scores those before: small enough that both have work from the start.
+# Rows that are read while the model scores those before: small enough that both have work from the start.
 _ROWS_A_PART = 16_384
 # A call of a model does not keep all cores busy from its beginning to its end; two do.
 _PARTS_IN_FLIGHT = 2
@@ -97,7 +96,6 @@ def evaluate(
     """
     spec, gate = config.dataset, config.evaluation
     roles = spec.roles
-    features = [feature.name for feature in spec.raw_inputs]
     keys = list(dict.fromkeys((roles.user, roles.item, roles.domain, roles.label, roles.time.column)))
     reader = open_reader(spec, data_dir)
     divisions = RowSlices(slices, spec, reader.schema().names)
@@ -108,16 +106,11 @@ def evaluate(
     bootstrap = Bootstrap(gate.replicates, gate.confidence, gate.bootstrap_seed)
     scorers = {PROBABILITY: scorer} | ({BASELINE: baseline} if baseline is not None else {})
 
-    def encoded() -> Iterator[tuple[pa.RecordBatch, npt.NDArray[np.object_]]]:
+    def read() -> Iterator[pa.RecordBatch]:
         for part, batch in split_batches(reader, spec, progress=progress):
             if part == split:
                 for start in range(0, batch.num_rows, _ROWS_A_PART):
-                    rows = batch.slice(start, _ROWS_A_PART)
-                    inputs = pa.RecordBatch.from_arrays(
-                        [_arrow_column(rows, name) for name in features], names=features
-                    )
-                    examples = [part.to_numpy(zero_copy_only=False) for part in encode_examples(inputs)]
-                    yield rows, np.concatenate(examples)
+                    yield batch.slice(start, _ROWS_A_PART)
 
     def scored() -> Generator[_Scored, None, None]:
         waiting: deque[tuple[pa.RecordBatch, dict[str, Future[_Scores]]]] = deque()
@@ -126,11 +119,9 @@ def evaluate(
             batch, answers = waiting.popleft()
             return batch, {column: answer.result() for column, answer in answers.items()}
 
-        with ThreadPoolExecutor(_PARTS_IN_FLIGHT) as pool, closing(read_ahead(encoded())) as parts:
-            for batch, examples in parts:
-                answers = {
-                    column: pool.submit(model.score, examples, batch_size) for column, model in scorers.items()
-                }  # fmt: skip
+        with ThreadPoolExecutor(_PARTS_IN_FLIGHT) as pool, closing(read_ahead(read())) as parts:
+            for batch in parts:
+                answers = {column: pool.submit(model.score, batch, batch_size) for column, model in scorers.items()}
                 waiting.append((batch, answers))
                 if len(waiting) > _PARTS_IN_FLIGHT:
                     yield first()

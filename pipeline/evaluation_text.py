@@ -14,17 +14,18 @@ from pipeline.batch_evaluation import Evaluation
 from pipeline.comparison_text import METRIC_NAMES, comparison_lines
 
 
-def evaluation_text(found: Evaluation) -> str:
+def evaluation_text(found: Evaluation, groups: str = "users") -> str:
     """Tables of domains and slices, and what the comparison says.
 
     Args:
       found: The evaluation.
+      groups: What the gAUC is the mean over.
     """
     console = Console(width=130, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     summary = found.summary
-    console.print(_table("domain", {**summary["domains"], "overall": summary["overall"]}))
+    console.print(_table("domain", groups, {**summary["domains"], "overall": summary["overall"]}))
     for name, slices in found.slices.items():
-        console.print(_table(name, slices["records"]))
+        console.print(_table(name, groups, slices["records"]))
         if slices["slices_left_out"]:
             console.print(f"{slices['slices_left_out']} smaller slices by {escape(name)} are left out")
     for line in comparison_lines(found.comparison):
@@ -33,10 +34,10 @@ def evaluation_text(found: Evaluation) -> str:
     return console.export_text()
 
 
-def _table(title: str, records: Mapping[str, Summary]) -> Table:
+def _table(title: str, groups: str, records: Mapping[str, Summary]) -> Table:
     table = Table()
     table.add_column(escape(title))
-    for name in ("rows", "users", *METRIC_NAMES.values()):
+    for name in ("rows", escape(groups), *METRIC_NAMES.values()):
         table.add_column(name, justify="right")
     for name, record in records.items():
         cells = [_with_interval(record, metric) for metric in METRIC_NAMES]

@@ -131,7 +131,7 @@ class RunReport:
     def _domain_table(self) -> Table:
         table = Table(title=f"Test rows of {self.config.name}, model {self.config.model.name}")
         table.add_column("domain")
-        for name in ("rows", "users", "AUC", "gAUC", "log-loss"):
+        for name in ("rows", escape(self.config.groups_name), "AUC", "gAUC", "log-loss"):
             table.add_column(name, justify="right")
         table.add_column("blessed")
         domains: list[tuple[str, Summary]] = list(self.metrics["domains"].items())

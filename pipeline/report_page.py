@@ -24,6 +24,7 @@ def report_page(
     data: DataFacts,
     training: Mapping[str, Any],
     facts: Mapping[str, Any],
+    groups: str = "users",
 ) -> HtmlPage:
     """The report of a run.
 
@@ -35,6 +36,7 @@ def report_page(
       data: What the run's artifacts say about its data.
       training: The trainer's record.
       facts: Config, seed, commit and versions.
+      groups: What the gAUC is the mean over.
     """
     page = HtmlPage(f"{name}: may this model ship?")
     if reasons:
@@ -52,7 +54,7 @@ def report_page(
     records: dict[str, Summary] = {**metrics["domains"], "overall": metrics["overall"]}
     page.heading("Test rows by domain")
     page.table(
-        ["domain", "rows", "users", "positives", *METRIC_NAMES.values()],
+        ["domain", "rows", groups, "positives", *METRIC_NAMES.values()],
         [
             [name, one["rows"], one["users"], one["positives"], *(_cell(one, metric) for metric in METRICS)]
             for name, one in records.items()

@@ -57,17 +57,20 @@ class RowSlices:
             "cold_item": lambda batch: self._cold(batch, spec.roles.item),
         }
         self._parts: dict[str, Callable[[pa.RecordBatch], _Strings]] = {}
-        for part in (part for name in self.names for part in name.split(CROSS)):
-            if part in columns:
-                self._parts[part] = _by_column(part)
-            elif part in special:
-                self._parts[part] = special[part]
-            else:
-                hint = nearest(part, [*columns, *special])
-                raise InputError(
-                    f"cannot slice by {part!r}; expected a column of the log ({', '.join(columns)}), "
-                    f"{', '.join(special)}, or several joined by {CROSS}{hint}"
-                )
+        for cross in self.names:
+            for part in cross.split(CROSS):
+                if not part:
+                    raise InputError(f"cannot slice by {cross!r}: expected a name on both sides of every {CROSS}")
+                if part in columns:
+                    self._parts[part] = _by_column(part)
+                elif part in special:
+                    self._parts[part] = special[part]
+                else:
+                    hint = nearest(part, [*columns, *special])
+                    raise InputError(
+                        f"cannot slice by {part!r}; expected a column of the log ({', '.join(columns)}), "
+                        f"{', '.join(special)}, or several joined by {CROSS}{hint}"
+                    )
 
     @property
     def needs_training_rows(self) -> bool:

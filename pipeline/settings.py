@@ -93,3 +93,8 @@ class RunConfig(StrictModel):
     def group_key(self) -> str:
         """The column that the gAUC is the mean over: the user, or `evaluation.group_key`."""
         return self.evaluation.group_key or self.dataset.roles.user
+
+    @property
+    def groups_name(self) -> str:
+        """What tables call that column's values: users, or groups by the column."""
+        return "users" if self.group_key == self.dataset.roles.user else f"groups by {self.group_key}"

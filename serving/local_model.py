@@ -1,6 +1,6 @@
 """A model asked without a server: the same questions and answers as ``serving.client.PredictClient``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +60,20 @@ class LocalModel:
             requests.signature_name, {str(requests.input_name): strings}, [str(requests.output_name)]
         )
         return requests.one_score_each(outputs, len(examples))
+
+    def predict_raw(self, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Scores raw features by the raw signature, which parses nothing; returns float32 of shape (N,).
+
+        Args:
+            tensors: Each feature of ``feature_types``, of shape (N,) or (N, width), of the signature's dtypes.
+
+        Raises:
+            ServingError: As a server would.
+            ValueError: The answer is not one score for each row.
+        """
+        requests = self._requests
+        outputs = self._servable.predict(requests.raw_signature, tensors, [str(requests.output_name)])
+        return requests.one_score_each(outputs, len(next(iter(tensors.values()))))
 
     def close(self) -> None:
         """Unloads the model."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from crocodile.exit_status import exit_status
 from data.errors import InputError
 
 _EXAMPLES = """examples:
@@ -41,17 +41,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carries out the command and returns its exit status."""
-    try:
-        if arguments.rows < 1:
-            raise InputError(f"--rows: expected at least 1, found {arguments.rows}")
-        from pipeline.analysis import analyze_runs
+    return exit_status(lambda: _run(arguments))
 
-        found = analyze_runs(
-            arguments.runs, arguments.output, sdem=arguments.sdem, rows=arguments.rows, split=arguments.split
-        )
-    except (InputError, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.rows < 1:
+        raise InputError(f"--rows: expected at least 1, found {arguments.rows}")
+    from pipeline.analysis import analyze_runs
+
+    found = analyze_runs(
+        arguments.runs, arguments.output, sdem=arguments.sdem, rows=arguments.rows, split=arguments.split
+    )
     for name, one in found.items():
         covariance, diversity = one.get("covariance", {}), one.get("diversity", {})
         print(f"{name}: {one['model']}, {one['rows']:,} rows")

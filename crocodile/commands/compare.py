@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crocodile.component_progress import ComponentProgress
-from crocodile.folder_lock import FolderInUse, exclusive
+from crocodile.exit_status import exit_status
+from crocodile.folder_lock import exclusive
 from crocodile.quiet_logs import log_to
 from data.checks import check_input
-from data.errors import InputError
 from data.storage import location
 from data.worker_pool import available_cores
 from pipeline.compare.plan import ComparePlan, plan_with
@@ -85,30 +84,26 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carries out the command and returns its exit status."""
-    try:
-        config = load_config(arguments.config, arguments.set)
-        plan = read_config(arguments.plan, ComparePlan) if arguments.plan else ComparePlan()
-        given = {name: getattr(arguments, name) for name in ComparePlan.model_fields if hasattr(arguments, name)}
-        plan = plan_with(plan, {name: value for name, value in given.items() if value is not None})
-        for option in ("jobs", "threads"):
-            number = getattr(arguments, option)
-            if number is not None and number < 1:
-                raise ConfigError(f"--{option}: expected at least 1, found {number}")
-        jobs = arguments.jobs or max(1, available_cores() // arguments.threads)
-        # It imports Numba and SciPy: a wrong option is reported before that.
-        from pipeline.compare.comparison import Comparison
+    return exit_status(lambda: _run(arguments))
 
-        output = (arguments.output or Path("output") / f"{config.name}_compare").resolve()
-        with exclusive(output), log_to(output / "compare.log"):
-            source = arguments.finished_run or _prepared(config, arguments.data, output / "run")
-            return _compare(Comparison(config, plan, source.resolve(), output), jobs, arguments)
-    except (ConfigError, InputError, FolderInUse, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except Exception as error:
-        traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+
+def _run(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config, arguments.set)
+    plan = read_config(arguments.plan, ComparePlan) if arguments.plan else ComparePlan()
+    given = {name: getattr(arguments, name) for name in ComparePlan.model_fields if hasattr(arguments, name)}
+    plan = plan_with(plan, {name: value for name, value in given.items() if value is not None})
+    for option in ("jobs", "threads"):
+        number = getattr(arguments, option)
+        if number is not None and number < 1:
+            raise ConfigError(f"--{option}: expected at least 1, found {number}")
+    jobs = arguments.jobs or max(1, available_cores() // arguments.threads)
+    # It imports Numba and SciPy: a wrong option is reported before that.
+    from pipeline.compare.comparison import Comparison
+
+    output = (arguments.output or Path("output") / f"{config.name}_compare").resolve()
+    with exclusive(output), log_to(output / "compare.log"):
+        source = arguments.finished_run or _prepared(config, arguments.data, output / "run")
+        return _compare(Comparison(config, plan, source.resolve(), output), jobs, arguments)
 
 
 def _prepared(config: RunConfig, data_dir: str, root: Path) -> Path:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+from crocodile.exit_status import exit_status
 from data.errors import InputError
+from data.readers import open_reader
 from data.split_spec import SPLITS
 from data.storage import DataPath, location
-from pipeline.config_file import ConfigError, load_config
-from serving.errors import ServingError
+from pipeline.config_file import load_config
+from pipeline.row_slices import RowSlices
 
 _EXAMPLES = """examples:
   crocodile evaluate --config configs/demo.yaml --model output/demo/serving_model/crocodile --data output/demo/log
@@ -68,41 +69,47 @@ def _positive(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carries out the command and returns its exit status."""
-    try:
-        config = load_config(arguments.config, arguments.set)
-        if not DataPath.of(arguments.data).is_dir():
-            raise InputError(f"{arguments.data}: no such folder")
-        for model in (arguments.model, arguments.baseline):
-            if model is not None and not model.is_dir():
-                raise InputError(f"{model}: no such folder; expected a SavedModel or a base path of versions")
-        from pipeline.batch_evaluation import evaluate
-        from pipeline.evaluation_text import evaluation_text
-        from pipeline.scorers import SavedModelScorer, Scorer, ServerScorer
+    from serving.errors import ServableLoadError, ServingError
 
-        with ExitStack() as stack:
-            scorer: Scorer
-            if arguments.address is not None:
-                scorer = ServerScorer(arguments.address, arguments.model_name or config.serving.model_name)
-            else:
-                scorer = SavedModelScorer(arguments.model)
-            stack.callback(scorer.close)
-            baseline = None
-            if arguments.baseline is not None:
-                baseline = SavedModelScorer(arguments.baseline)
-                stack.callback(baseline.close)
-            found = evaluate(
-                config,
-                scorer,
-                arguments.data,
-                arguments.split,
-                arguments.output,
-                baseline=baseline,
-                slices=arguments.slices,
-                batch_size=arguments.batch_size,
-            )
-    except (ConfigError, InputError, ServingError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(evaluation_text(found))
+    return exit_status(lambda: _run(arguments), ServableLoadError, ServingError)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config, arguments.set)
+    spec = config.dataset
+    if not DataPath.of(arguments.data).is_dir():
+        raise InputError(f"{arguments.data}: no such folder")
+    for model in (arguments.model, arguments.baseline):
+        if model is not None and not model.is_dir():
+            raise InputError(f"{model}: no such folder; expected a SavedModel or a base path of versions")
+    # Before TensorFlow is imported and a model loaded, which takes some seconds.
+    RowSlices(arguments.slices, spec, open_reader(spec, arguments.data).schema().names)
+    from pipeline.batch_evaluation import evaluate
+    from pipeline.evaluation_text import evaluation_text
+    from pipeline.scorers import SavedModelScorer, Scorer, ServerScorer
+
+    with ExitStack() as stack:
+        scorer: Scorer
+        if arguments.address is not None:
+            name = arguments.model_name or config.serving.model_name
+            scorer = ServerScorer(arguments.address, name, spec.raw_inputs)
+        else:
+            scorer = SavedModelScorer(arguments.model, spec.raw_inputs)
+        stack.callback(scorer.close)
+        baseline = None
+        if arguments.baseline is not None:
+            baseline = SavedModelScorer(arguments.baseline, spec.raw_inputs)
+            stack.callback(baseline.close)
+        found = evaluate(
+            config,
+            scorer,
+            arguments.data,
+            arguments.split,
+            arguments.output,
+            baseline=baseline,
+            slices=arguments.slices,
+            batch_size=arguments.batch_size,
+        )
+    print(evaluation_text(found, config.groups_name))
     print(f"written to {arguments.output}")
     return 0

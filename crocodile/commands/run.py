@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-import traceback
 from pathlib import Path
 
 from crocodile.component_progress import ComponentProgress
-from crocodile.folder_lock import FolderInUse, exclusive
+from crocodile.exit_status import exit_status
+from crocodile.folder_lock import exclusive
 from crocodile.quiet_logs import log_to
 from data.checks import check_input
-from data.errors import InputError
 from data.storage import location
 from models.warm_start.find_model import find_model
-from pipeline.config_file import ConfigError, load_config
+from pipeline.config_file import load_config
 from pipeline.lasting_imports import lasting_imports
 from pipeline.run_paths import RunPaths
 from pipeline.settings import RunConfig
@@ -56,28 +55,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     """Carries out the command and returns its exit status."""
     started = time.monotonic()
-    try:
-        config = load_config(arguments.config, arguments.set)
-        print(f"checking {arguments.data}", file=sys.stderr)
-        if config.training.warm_start_path is not None:
-            find_model(config.training.warm_start_path)
-        report = check_input(config.dataset, arguments.data)
-    except (ConfigError, InputError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_status(lambda: _run(arguments, started))
+
+
+def _run(arguments: argparse.Namespace, started: float) -> int:
+    config = load_config(arguments.config, arguments.set)
+    print(f"checking {arguments.data}", file=sys.stderr)
+    if config.training.warm_start_path is not None:
+        find_model(config.training.warm_start_path)
+    report = check_input(config.dataset, arguments.data)
     paths = RunPaths.below(arguments.output or Path("output") / config.name, config)
     print(report.summary())
-    with log_to(paths.log_path):
-        try:
-            with exclusive(paths.root):
-                return _run_pipeline(config, arguments.data, paths, started)
-        except FolderInUse as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        except Exception as error:
-            traceback.print_exc()
-            print(f"error: {error}\nThe full log is in {paths.log_path}", file=sys.stderr)
-            return 1
+    with exclusive(paths.root), log_to(paths.log_path):
+        return _run_pipeline(config, arguments.data, paths, started)
 
 
 def _run_pipeline(config: RunConfig, data_dir: str, paths: RunPaths, started: float) -> int:

@@ -69,6 +69,23 @@ def interval(replicates: _Floats, level: float) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
+def centred(replicates: _Floats, values: _Floats) -> _Floats:
+    """Replicates moved so that their mean is the value on the rows as they are, and not below 0.
+
+    A log drawn anew has the noise of its own draw in every bin of the calibration error, on top of that of the rows as
+    they are, and noise makes the error larger: without the move the interval of a well calibrated model would lie
+    above its value.
+
+    Args:
+      replicates: float64 [S, B]; NaN where a replicate does not define the metric.
+      values: float64 [S].
+    """
+    known = ~np.isnan(replicates)
+    sums, counts = np.where(known, replicates, 0.0).sum(axis=1), np.maximum(known.sum(axis=1), 1)
+    moved: _Floats = np.maximum(replicates + (values - sums / counts)[:, None], 0.0)
+    return moved
+
+
 def two_sided_p(differences: _Floats) -> float | None:
     """How often chance alone gives a difference at least as far on the other side of zero, twice.
 

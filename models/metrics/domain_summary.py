@@ -10,7 +10,7 @@ import numpy.typing as npt
 from models.metrics.bootstrap import NO_BOOTSTRAP, Bootstrap
 from models.metrics.judgement import Judgement, judge
 from models.metrics.row_checks import column
-from models.metrics.slices import one_slice, slice_name, slices_by
+from models.metrics.slices import name_order, one_slice, slice_name, slices_by
 from models.metrics.summary import EMPTY, Summary
 
 OVERALL = "overall"
@@ -106,6 +106,4 @@ def in_order(found: Mapping[str, Summary], expected: Iterable[object]) -> dict[s
     """
     names = [slice_name(domain) for domain in expected]
     ordered = {name: found.get(name, EMPTY.copy()) for name in names}
-    return ordered | {
-        name: found[name] for name in sorted(found, key=lambda name: (len(name), name)) if name not in names
-    }
+    return ordered | {name: found[name] for name in sorted(found, key=name_order) if name not in names}

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.metrics.bootstrap import NO_BOOTSTRAP, Bootstrap, group_hashes, interval, resample
+from models.metrics.bootstrap import NO_BOOTSTRAP, Bootstrap, centred, group_hashes, interval, resample
 from models.metrics.group_codes import group_codes
 from models.metrics.grouped_auc import grouped_aucs
 from models.metrics.log_loss import row_losses
@@ -259,7 +259,7 @@ class _Division:
                 "gauc": won / weight,
                 "log_loss": losses / counts,
                 "calibration": np.where(positives > 0, predictions / positives, np.nan),
-                "ece": drawn.ece,
+                "ece": centred(drawn.ece, tally.calibration_errors()),
             }
         return [{metric: metrics[metric][s] for metric in METRICS} for s in range(len(self._slices))]
 

@@ -24,7 +24,7 @@ from models.metrics.judgement import Judgement, SortedRows, judge_sorted
 from models.metrics.memory_limit import MAX_ROWS_IN_MEMORY
 from models.metrics.row_checks import check_rows
 from models.metrics.score_order import ordered_bits, score_of_bits, score_order
-from models.metrics.slices import slice_name
+from models.metrics.slices import name_order, slice_name
 
 OVERALL = "overall"
 
@@ -134,7 +134,7 @@ class RowStore:
         places, names = [], {OVERALL: [OVERALL]}
         for d, numbers in enumerate(self._names):
             texts = [slice_name(value) for value in numbers]
-            order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), texts[i]))
+            order = sorted(range(len(texts)), key=lambda i: name_order(texts[i]))
             place = np.empty(len(texts), np.int32)
             place[order] = np.arange(len(texts), dtype=np.int32)
             places.append(place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ def one_slice(rows: int) -> Slices:
 
 
 def slices_by(values: npt.ArrayLike, rows: int) -> Slices:
-    """A slice for every value that occurs, smaller names first, so that numbers ascend.
+    """A slice for every value that occurs, in the order of `name_order`.
 
     Args:
       values: Array of shape [N] or [N, 1] of integers, text or bytes.
@@ -46,7 +47,7 @@ def slices_by(values: npt.ArrayLike, rows: int) -> Slices:
     # Numbers lie in an array with gaps; only those that occur get a slice.
     present = np.flatnonzero(np.bincount(codes, minlength=len(keys)))
     names = [slice_name(keys[code]) for code in present]
-    order = sorted(range(len(names)), key=lambda i: (len(names[i]), names[i]))
+    order = sorted(range(len(names)), key=lambda i: name_order(names[i]))
     numbers = np.full(len(keys), -1, np.int32)
     numbers[present[order]] = np.arange(len(names), dtype=np.int32)
     return Slices(numbers[codes], [names[i] for i in order])
@@ -55,3 +56,11 @@ def slices_by(values: npt.ArrayLike, rows: int) -> Slices:
 def slice_name(value: Any) -> str:
     """Returns a slice's value as text: what metrics.json and every report call it."""
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def name_order(name: str) -> tuple[list[Any], str]:
+    """What slices' names are sorted by: numbers in them by their size, so that `3-5` stands before `11-20`."""
+    # Text and digits take turns, so that like is compared with like.
+    parts: list[Any] = re.split("0*([0-9]+)", name)
+    parts[1::2] = [(len(digits), digits) for digits in parts[1::2]]
+    return parts, name

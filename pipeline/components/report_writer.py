@@ -59,6 +59,7 @@ def ReportWriter(  # noqa: N802 (a component, named like TFX's own)
         ),
         training=json.loads((Path(model_run.uri) / TRAINING_RECORD).read_text(encoding="utf-8")),
         facts=provenance(run),
+        groups=run.groups_name,
     )
     Path(report.uri).mkdir(parents=True, exist_ok=True)
     page.write(Path(report.uri) / REPORT)

@@ -25,7 +25,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
-from models.export import EXAMPLES, SERVING_DEFAULT
+from models.signature_names import EXAMPLES, SERVING_DEFAULT
 from serving.client import PredictClient
 from serving.server import ModelServer, ServerOptions
 from serving.warmup import MAX_RECORDS

@@ -7,8 +7,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+import yaml
 from sklearn.metrics import roc_auc_score
 
+from crocodile.main import main
 from data.errors import InputError
 from data.spec import DatasetSpec
 from models.metrics.bootstrap import Bootstrap
@@ -89,8 +91,8 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def good(models):
-    scorer = SavedModelScorer(models / "good")
+def good(config, models):
+    scorer = SavedModelScorer(models / "good", config.dataset.raw_inputs)
     yield scorer
     scorer.close()
 
@@ -150,6 +152,7 @@ def test_slices_by_column_hour_position_and_cold_users(config, log, good, tmp_pa
             if mine["bought"].nunique() == 2:
                 assert record["auc"] == pytest.approx(roc_auc_score(mine["bought"], mine["good"]), abs=1e-9)
     nth = table.groupby("buyer").cumcount()
+    assert list(found.slices["position"]["records"])[:5] == ["1", "2", "3-5", "6-10", "11-20"]
     assert found.slices["position"]["records"]["1"]["rows"] == (nth == 0).sum()
     assert found.slices["position"]["records"]["6-10"]["rows"] == ((nth >= 5) & (nth < 10)).sum()
     text = evaluation_text(found)
@@ -158,7 +161,7 @@ def test_slices_by_column_hour_position_and_cold_users(config, log, good, tmp_pa
 
 def test_a_better_model_gained_in_every_domain_and_a_worse_one_paid(config, log, models, good, tmp_path):
     folder, table = log
-    with_rival = SavedModelScorer(models / "bad" / "1")
+    with_rival = SavedModelScorer(models / "bad" / "1", config.dataset.raw_inputs)
     found = evaluate(config, good, folder, "test", tmp_path, baseline=with_rival)
     for name in ("se", "no"):
         auc = found.comparison["domains"][name]["auc"]
@@ -187,7 +190,7 @@ def test_a_running_server_and_rows_on_disk_give_the_same(config, log, models, go
     folder, _ = log
     expected = evaluate(config, good, folder, "test", tmp_path / "a").summary
     with embedded_server(models / "good", "shop") as address:
-        scorer = ServerScorer(address, "shop")
+        scorer = ServerScorer(address, "shop", config.dataset.raw_inputs)
         gate = config.evaluation.model_copy(update={"max_rows_in_memory": 150})
         on_disk = config.model_copy(update={"evaluation": gate})
         found = evaluate(on_disk, scorer, folder, "test", tmp_path / "b", batch_size=100)
@@ -209,7 +212,7 @@ def test_a_model_that_answers_with_nan_is_refused_by_name(config, log, tmp_path)
     model = NotANumber("bad")
     tf.saved_model.save(model, str(tmp_path / "1"), signatures={"serving_default": model.score})
     folder, table = log
-    scorer = SavedModelScorer(tmp_path / "1")
+    scorer = SavedModelScorer(tmp_path / "1", config.dataset.raw_inputs)
     wrong = (table["bad"].astype(np.float32) >= 0.5).sum()
     with pytest.raises(InputError, match=rf"{tmp_path / '1'} answered {wrong} of {len(table)} rows with NaN"):
         evaluate(config, scorer, folder, "test", tmp_path / "results")
@@ -226,6 +229,81 @@ def test_a_group_that_is_not_the_user(config, log, good, tmp_path):
     sizes = table["colour"].value_counts()
     expected = sum(sizes[name] * auc for name, auc in aucs.items()) / len(table)
     assert found.summary["overall"]["gauc"] == pytest.approx(expected, abs=1e-9)
+    assert "groups by colour" in evaluation_text(found, "groups by colour")
+
+
+class RawPrice(tf.Module):
+    """Takes columns, and answers with one of them as Keras would, in a column of its own."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def by_examples(self, examples):
+        return {"score": tf.io.parse_example(examples, {"good": tf.io.FixedLenFeature([1], tf.float32)})["good"]}
+
+    def raw(self, kind=tf.float32, name="good"):
+        inputs = {
+            name: tf.TensorSpec([None], kind, name=name),
+            "colour": tf.TensorSpec([None], tf.string, name="colour"),
+        }
+        answer = tf.function(
+            lambda columns: {
+                "score": tf.where(columns["colour"] == "", 0.0, tf.cast(columns[name], tf.float32))[:, None]
+            }
+        )
+        return answer.get_concrete_function(inputs)
+
+
+def save_raw(folder, **of_raw):
+    model = RawPrice()
+    tf.saved_model.save(
+        model, str(folder), signatures={"serving_default": model.by_examples, "serving_raw": model.raw(**of_raw)}
+    )
+    return folder
+
+
+def test_a_model_that_takes_columns_is_given_them_and_another_ones_output_is_found(config, log, tmp_path):
+    folder, table = log
+    scorer = SavedModelScorer(save_raw(tmp_path / "raw"), config.dataset.raw_inputs)
+    evaluate(config, scorer, folder, "test", tmp_path, batch_size=100)
+    scorer.close()
+    found = pq.read_table(tmp_path / "predictions.parquet")["probability"].to_numpy()
+    # Only the raw signature knows the colour.
+    np.testing.assert_allclose(found, np.where(table["colour"] == "?", 0, table["good"]), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("of_raw", "words"),
+    [
+        ({"name": "pryce"}, "asks for the feature 'pryce', which the config does not have; did you mean 'price'"),
+        ({"kind": tf.int64}, "asks for the feature 'good' as int64, and the config has it as float32"),
+    ],
+)
+def test_a_model_of_other_fields_is_refused_by_name(config, tmp_path, of_raw, words):
+    with pytest.raises(InputError, match=words):
+        SavedModelScorer(save_raw(tmp_path / "raw", **of_raw), config.dataset.raw_inputs)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--model", "{empty}"], "no numbered version directory under"),
+        (["--model", "{good}", "--baseline", "{empty}"], "no numbered version directory under"),
+        (["--model", "{good}", "--slice", "market*"], "cannot slice by 'market*': expected a name on both sides"),
+        (
+            ["--model", "{good}", "--split", "validation", "--set", "dataset.split.fractions=[0.9, 0.0, 0.1]"],
+            "fractions",
+        ),
+        (["--address", "127.0.0.1:1"], "127.0.0.1:1 answered UNAVAILABLE"),
+    ],
+)
+def test_the_command_says_in_a_line_what_is_wrong(config, log, models, tmp_path, capsys, options, words):
+    (tmp_path / "shop.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True)))
+    (tmp_path / "empty").mkdir()
+    places = {"empty": tmp_path / "empty", "good": models / "good"}
+    asked = ["evaluate", "--config", tmp_path / "shop.yaml", "--data", log[0], "--output", tmp_path / "out"]
+    assert main([*map(str, asked), *(option.format(**places) for option in options)]) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.startswith("error: ") and "Traceback" not in said
+    assert not (tmp_path / "out" / "metrics.json").exists()
 
 
 def test_refusals_name_what_is_wrong(config, log, good, tmp_path):

@@ -14,6 +14,7 @@ import tensorflow_transform as tft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.example_encoding import encode_examples as serialized
 from data.field_counts import count_fields
 from data.fitted_fields import FittedFields, fit_fields
 from data.readers.column import Column
@@ -24,6 +25,7 @@ from models.export import export
 from models.trainer import feature_layout
 from models.zoo import build_model
 from pipeline.schema import build_schema
+from pipeline.scorers import SavedModelScorer
 from pipeline.transform_check import first_difference
 from pipeline.transform_graph import write_transform_graph
 from serving.examples import encode_examples
@@ -140,6 +142,24 @@ def test_every_way_to_ask_gives_the_same_scores(model: LocalModel, tmp_path: Pat
         (chunk,) = open_source(tmp_path / name, kind, model.feature_types(), ["user"]).chunks()
         assert chunk.failed == []
         np.testing.assert_allclose(model.predict(chunk.examples), expected, rtol=1e-6)
+
+
+def test_columns_and_examples_of_odd_rows_have_the_same_scores(model: LocalModel) -> None:
+    batch = rows(["war|art|new", None, "é|| |war", "?"] * 2, [[0.5, 2.0], None, [1e30, -1.0], [0.0, 0.0]] * 2)
+    for name, values in {"price": [None, 0.5], "page": ["feed", "shop"]}.items():
+        place = batch.schema.get_field_index(name)
+        odd = pa.array(values * 4, batch.schema.field(place).type)
+        batch = pa.RecordBatch.from_arrays(
+            [odd if i == place else column for i, column in enumerate(batch.columns)], names=batch.schema.names
+        )
+    scorer = SavedModelScorer(model.directory, SPEC.raw_inputs)
+    found = scorer.score(batch, 3)
+    scorer.close()
+    names = list(model.feature_types())
+    columns = [batch.column(batch.schema.get_field_index(name)) for name in names]
+    (examples,) = serialized(pa.RecordBatch.from_arrays(columns, names=names))
+    np.testing.assert_allclose(found, model.predict(examples.to_pylist()), rtol=1e-6)
+    assert len(set(found.tolist())) > 4
 
 
 def test_a_missing_vector_is_zeros_and_one_of_another_width_an_error(model: LocalModel) -> None:
