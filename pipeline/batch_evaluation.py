@@ -26,6 +26,7 @@ from models.metrics.comparison import compare
 from models.metrics.domain_summary import DOMAINS, DomainSummary, domain_summary
 from models.metrics.judgement import Judgement
 from models.metrics.row_store import RowStore
+from models.metrics.slices import MISSING
 from models.signature_names import PROBABILITY
 from pipeline.json_file import write_json
 from pipeline.provenance import provenance
@@ -204,7 +205,7 @@ def _largest(judgement: Judgement, division: str, most: int) -> dict[str, Any]:
 def _column(batch: pa.RecordBatch, name: str) -> np.ndarray:
     column = _arrow_column(batch, name)
     if column.null_count:
-        column = column.cast(pa.string()).fill_null("(missing)")
+        column = column.cast(pa.string()).fill_null(MISSING)
     return column.to_numpy(zero_copy_only=False)
 
 

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 from data.errors import InputError, nearest
 from data.spec import DatasetSpec
 from data.split_spec import TimeSplit
+from models.metrics.slices import MISSING
 
 CROSS = "*"
-MISSING = "(missing)"
 _Strings = npt.NDArray[Any]
 
 # First position of each bucket: 1, 2, 3-5, 6-10, 11-20, 21-50, 51+.

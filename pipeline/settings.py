@@ -84,9 +84,11 @@ class RunConfig(StrictModel):
                     f"{key}: {unknown[0]!r} is no domain; dataset.domains are {', '.join(self.dataset.domains)}"
                 )
         group = self.evaluation.group_key
-        columns = [feature.name for feature in self.dataset.raw_inputs]
-        if group is not None and group not in columns:
-            raise ValueError(f"evaluation.group_key: no column {group!r}; known are {', '.join(columns)}")
+        kinds = {feature.name: feature.kind for feature in self.dataset.raw_inputs}
+        if group is not None and kinds.get(group) != "categorical":
+            what = f"{group!r} is {kinds[group]}" if group in kinds else f"no column {group!r}"
+            known = ", ".join(name for name, kind in kinds.items() if kind == "categorical")
+            raise ValueError(f"evaluation.group_key: {what}; expected a categorical column: {known}")
         return self
 
     @property

@@ -93,6 +93,10 @@ class TransformedRun:
         names = (LABEL, "user", "domain")
         return {name: np.concatenate([batch[name].numpy() for batch in self._test_batches]) for name in names}
 
+    def test_column(self, name: str) -> np.ndarray:
+        """A raw input of the test rows as text, object [N]."""
+        return self._examples.test_column(name)
+
     def test_scores(self, model: MultiDomainModel) -> np.ndarray:
         """Probabilities of the test rows, in their order."""
         predict = tf.function(lambda row: model(model_inputs(row), training=False), autograph=False)

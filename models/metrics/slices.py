@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from models.metrics.group_codes import group_codes
 
+MISSING = "(missing)"
+"""What slices and groups of rows without a value are called."""
+
 
 class Slices(NamedTuple):
     """One division of the rows.

@@ -16,7 +16,7 @@ from pipeline.compare.page import compare_page, summary_lines
 from pipeline.compare.plan import ComparePlan
 from pipeline.compare.results import Results
 from pipeline.compare.scheduler import Failure, Scheduler
-from pipeline.compare.standings import Standings, standings
+from pipeline.compare.standings import RowGroups, Standings, standings
 from pipeline.compare.table import Table, Value
 from pipeline.compare.table_formats import FORMATS
 from pipeline.compare.tables import all_tables
@@ -101,7 +101,12 @@ class Comparison:
         results, variants = self.results, self.variants
         bootstrap = Bootstrap(self.plan.replicates, self.plan.level)
         judged = standings(
-            found, results, self.config.dataset.domains, bootstrap, self.config.evaluation.min_group_rows
+            found,
+            results,
+            self.config.dataset.domains,
+            bootstrap,
+            self.config.evaluation.min_group_rows,
+            self._groups(),
         )
         tables = all_tables(variants, judged)
         missing = len(found) - len(results.finished(cell.key for cell in found))
@@ -114,6 +119,14 @@ class Comparison:
         )
         write_json(self.output / "compare.json", _record(found, results, judged, tables, failures, facts))
         return summary_lines(variants, judged)
+
+    def _groups(self) -> RowGroups | None:
+        """The groups of the test rows; None where they are the users, whom every result has."""
+        key, user = self.config.group_key, self.config.dataset.roles.user
+        if key == user:
+            return None
+        rows = RunExamples.below(self.run)
+        return RowGroups(rows.test_column(user), rows.test_column(key), self.config.groups_name)
 
 
 def _record(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from data.errors import InputError
 from data.progress import RowProgress
@@ -19,6 +20,20 @@ from pipeline.compare.cell import Cell
 from pipeline.compare.results import Predictions, Results
 
 
+class RowGroups(NamedTuple):
+    """Groups of the test rows other than their users.
+
+    Attributes:
+      users: object [N], text: the rows' users, by which rows of another order would be noticed.
+      keys: object [N], text.
+      name: What the groups are called.
+    """
+
+    users: npt.NDArray[np.object_]
+    keys: npt.NDArray[np.object_]
+    name: str
+
+
 class Standings(NamedTuple):
     """What is known of every model.
 
@@ -26,11 +41,13 @@ class Standings(NamedTuple):
       domains: Names of the domains, in the order of the config.
       judged: By model, then slice (`overall` or one of `domain_slice`), then seed.
       level: Level of intervals and of significance.
+      groups: What the gAUC is the mean over and the bootstrap draws, in words.
     """
 
     domains: tuple[str, ...]
     judged: Mapping[ModelConfig, Mapping[str, Mapping[int, Judged]]]
     level: float
+    groups: str = "users"
 
     @property
     def slices(self) -> tuple[str, ...]:
@@ -57,7 +74,12 @@ def domain_slice(domain: str) -> str:
 
 
 def standings(
-    cells: Iterable[Cell], results: Results, domains: Iterable[str], bootstrap: Bootstrap, min_group_rows: int = 1
+    cells: Iterable[Cell],
+    results: Results,
+    domains: Iterable[str],
+    bootstrap: Bootstrap,
+    min_group_rows: int = 1,
+    groups: RowGroups | None = None,
 ) -> Standings:
     """Judges the results that are there.
 
@@ -66,7 +88,8 @@ def standings(
       results: Where results lie.
       domains: The config's domains.
       bootstrap: How intervals are found.
-      min_group_rows: Rows that a user needs to count towards the gAUC.
+      min_group_rows: Rows that a group needs to count towards the gAUC.
+      groups: What the gAUC is the mean over and the bootstrap draws; without them, the users.
 
     Raises:
       InputError: A result cannot be read, or is not of the other results' rows.
@@ -80,9 +103,12 @@ def standings(
             first = first or rows
             if not all(np.array_equal(getattr(rows, name), getattr(first, name)) for name in ("labels", "users")):
                 raise InputError("its test rows are not those of the other results", file=results.folder / cell.key)
+            if groups is not None and not np.array_equal(rows.users, groups.users):
+                raise InputError("its test rows are not those of the run", file=results.folder / cell.key)
             divisions = {OVERALL: one_slice(rows.labels.size), DOMAINS: slices_by(rows.domains, rows.labels.size)}
-            found = judge(rows.labels, rows.scores, rows.users, divisions, bootstrap, min_group_rows)
+            keys = rows.users if groups is None else groups.keys
+            found = judge(rows.labels, rows.scores, keys, divisions, bootstrap, min_group_rows)
             for name, one in {**{domain_slice(n): one for n, one in found[DOMAINS].items()}, **found[OVERALL]}.items():
                 judged.setdefault(cell.model, {}).setdefault(name, {})[cell.training.seed] = one
             progress.update(1)
-    return Standings(tuple(domains), judged, bootstrap.level)
+    return Standings(tuple(domains), judged, bootstrap.level, groups.name if groups is not None else "users")

@@ -244,8 +244,8 @@ def _caption(found: Standings, rival: str) -> str:
 
 def _tests(found: Standings, rival: str) -> str:
     return (
-        f"An asterisk: differs from {rival} with p < {1 - found.level:.2g} in both the paired bootstrap over users "
-        "(of the mean over the seeds) and, with two or more seeds, the paired t-test over the seeds."
+        f"An asterisk: differs from {rival} with p < {1 - found.level:.2g} in both the paired bootstrap over "
+        f"{found.groups} (of the mean over the seeds) and, with two or more seeds, the paired t-test over the seeds."
     )
 
 

@@ -53,10 +53,18 @@ def train_cell(task: dict[str, str]) -> None:
     names = np.array(config.dataset.domains, object)[rows["domain"]]
     users = np.array([slice_name(user) for user in rows["user"]], object)
     predictions = Predictions(rows["label"].astype(np.uint8), scores, users, names)
+    groups = users if config.group_key == config.dataset.roles.user else run.test_column(config.group_key)
     record = {
         "key": task["key"],
         "label": task["label"],
-        "test": per_domain(rows["label"], scores, users, names, config.dataset.domains),
+        "test": per_domain(
+            rows["label"],
+            scores,
+            groups,
+            names,
+            config.dataset.domains,
+            min_group_rows=config.evaluation.min_group_rows,
+        ),
         "validation": result.validation,
         "best_step": result.best_step,
         "best_epoch": result.best_epoch,

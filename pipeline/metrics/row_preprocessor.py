@@ -12,6 +12,7 @@ from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 
 from data.progress import RowProgress
+from models.metrics.slices import MISSING
 
 ROWS_KEY = "_rows"
 """Extract that says of how many rows the others are; where it is missing they are of one."""
@@ -69,13 +70,14 @@ class RowPreprocessor(metric_types.Preprocessor):
           extracts: TFMA's extracts of one example, or those of a part of a batch.
 
         Raises:
-          ValueError: If a label, a prediction or a user is missing or is not a single value, or a label is not 0 or 1.
+          ValueError: If a label or a prediction is missing, one of them or a user is not a single value, or a label is
+            not 0 or 1.
         """
         rows = extracts.get(ROWS_KEY, 1)
         batch = ScoredBatch(
             labels=_column("label", self._label(extracts.get(constants.LABELS_KEY)), rows),
             scores=_column("prediction", self._prediction(extracts.get(constants.PREDICTIONS_KEY)), rows),
-            users=_column(f"feature {self._user_key!r}", self._user(extracts.get(constants.FEATURES_KEY)), rows),
+            users=_groups(f"feature {self._user_key!r}", self._user(extracts.get(constants.FEATURES_KEY)), rows),
         )
         # The combiner refuses such a label too, but TFMA would wrap what it says.
         wrong = np.flatnonzero((batch.labels != 0) & (batch.labels != 1))
@@ -129,6 +131,17 @@ def _entry(predictions: Mapping[str, Any], name: str) -> Any:
     if name not in predictions:
         raise ValueError(f"no prediction {name!r} among {sorted(predictions)}")
     return predictions[name]
+
+
+def _groups(what: str, value: Any, rows: int) -> npt.NDArray[Any]:
+    """Returns the users or other groups as an array [N]; rows without one are one group."""
+    values = getattr(value, "values", value)
+    if value is not None and rows == 1 and np.size(values) == 0:
+        return np.array([MISSING.encode()], object)
+    column = _column(what, value, rows)
+    if column.dtype == object:
+        column = np.where(column == np.array(None), MISSING.encode(), column)
+    return column
 
 
 def _column(what: str, value: Any, rows: int) -> npt.NDArray[Any]:

@@ -312,4 +312,6 @@ def test_refusals_name_what_is_wrong(config, log, good, tmp_path):
         evaluate(config, good, folder, "test", tmp_path, slices=["market*color"])
     with pytest.raises(ValueError, match="no column 'coulour'"):
         RunConfig.model_validate({**config.model_dump(), "evaluation": {"group_key": "coulour"}})
+    with pytest.raises(ValueError, match="'good' is numeric; expected a categorical column: .*colour"):
+        RunConfig.model_validate({**config.model_dump(), "evaluation": {"group_key": "good"}})
     assert not (tmp_path / "metrics.json").exists()

@@ -18,7 +18,7 @@ from pipeline.compare.page import compare_page, summary_lines
 from pipeline.compare.plan import ComparePlan
 from pipeline.compare.results import Predictions, Results
 from pipeline.compare.scheduler import Failure
-from pipeline.compare.standings import Standings, standings
+from pipeline.compare.standings import RowGroups, Standings, standings
 from pipeline.compare.table import Column, Table, Value, ranks
 from pipeline.compare.table_formats import to_csv, to_latex, to_markdown
 from pipeline.compare.tables import all_tables
@@ -71,6 +71,23 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Cell], Resul
 @pytest.fixture(scope="module")
 def found(results: tuple[list[Cell], Results]) -> Standings:
     return standings(*results, DOMAINS, Bootstrap(PLAN.replicates))
+
+
+def test_groups_other_than_the_users(results: tuple[list[Cell], Results], found: Standings) -> None:
+    cells, folder = results
+    labels, users, _ = rows()
+    hours = np.array([f"hour {number}" for number in np.random.default_rng(3).integers(0, 24, labels.size)], object)
+    by_hour = standings(cells[:1], folder, DOMAINS, Bootstrap(20), 2, RowGroups(users, hours, "groups by hour"))
+    (judged,) = by_hour.judged[cells[0].model]["overall"].values()
+    mine = scores(cells[0].model, 0, labels)
+    expected = sum(
+        roc_auc_score(labels[hours == hour], mine[hours == hour]) * (hours == hour).sum() for hour in set(hours)
+    )
+    assert judged.summary["gauc"] == pytest.approx(expected / labels.size, abs=1e-9)
+    assert judged.summary["users"] == 24 and found.groups == "users"
+    assert "bootstrap over groups by hour" in all_tables(Variants.of(PLAN, OWN), by_hour)[0].caption
+    with pytest.raises(InputError, match="its test rows are not those of the run"):
+        standings(cells[:1], folder, DOMAINS, Bootstrap(20), 2, RowGroups(users[::-1], hours, "groups by hour"))
 
 
 @pytest.fixture(scope="module")

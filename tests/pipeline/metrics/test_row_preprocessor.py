@@ -85,13 +85,23 @@ def test_many_rows_at_once():
         ({"predictions": np.array([0.1, 0.9])}, "prediction must be a single value a row"),
         ({"predictions": {"b": 0.1, "a": 0.9}}, r"outputs \['a', 'b'\]: name one as ModelSpec.prediction_key"),
         ({"features": {"tab": 1}}, r"no feature 'user' \(user_key\) among \['tab'\]"),
-        ({"features": {"user": np.array([])}}, "feature 'user' must be a single value a row"),
+        ({"features": {"user": np.array([1, 2])}}, "feature 'user' must be a single value a row"),
         ({"features": {"user": None}}, "feature 'user' must be a single value a row"),
     ],
 )
 def test_bad_rows_are_refused_in_words(spoiled, message):
     with pytest.raises(ValueError, match=message):
         process(copy.copy(EXTRACTS) | spoiled)
+
+
+def test_rows_without_a_group_are_one_group():
+    nothing = SparseTensorValue(np.array([], object), np.empty((0, 2), np.int64), np.array([1, 1]))
+    assert process(EXTRACTS | {"features": {"user": nothing}})[2] == b"(missing)"
+    extracts = {ROWS_KEY: 3, "labels": np.array([1, 0, 1]), "predictions": np.array([0.1, 0.2, 0.3])}
+    (batch,) = RowPreprocessor("user", "", "", "").process(
+        extracts | {"features": {"user": np.array([b"ann", None, None], object)}}
+    )
+    assert batch.users.tolist() == [b"ann", b"(missing)", b"(missing)"]
 
 
 def test_names_that_are_not_there_are_refused():
