@@ -22,7 +22,8 @@ from pipeline.components.report_writer import REPORT, serving_faults
 from pipeline.data_facts import read_anomalies, read_domain_checks
 from pipeline.domain_comparison import Finding
 from pipeline.json_file import write_json
-from pipeline.metrics.results import load_metrics, load_validation
+from pipeline.metrics.results import load_metrics
+from pipeline.metrics.validation import load_validation
 from pipeline.provenance import provenance
 from pipeline.run_paths import RunPaths
 from pipeline.run_results import ComponentResult, read_results

@@ -8,8 +8,8 @@ from typing import NamedTuple, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from models.metrics.bootstrap import interval, two_sided_p
 from models.metrics.judgement import Judged, Judgement
+from models.metrics.replicates import interval, two_sided_p
 
 
 @dataclass(frozen=True)

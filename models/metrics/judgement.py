@@ -4,55 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from models.metrics.bootstrap import NO_BOOTSTRAP, Bootstrap, centred, group_hashes, interval, resample
+from models.metrics.bootstrap import NO_BOOTSTRAP, Bootstrap, group_hashes, resample
 from models.metrics.group_codes import group_codes
 from models.metrics.grouped_auc import grouped_aucs
-from models.metrics.log_loss import row_losses
 from models.metrics.pair_counts import BINS, Tally
+from models.metrics.replicates import centred, interval
 from models.metrics.row_checks import check_rows
 from models.metrics.score_order import score_order
 from models.metrics.slices import Slices
+from models.metrics.sorted_rows import SortedRows
 from models.metrics.summary import METRICS, Summary, record
 
 _Floats = npt.NDArray[np.float64]
-
-
-class SortedRows(NamedTuple):
-    """Rows in ascending order of score, label 0 first among equal scores.
-
-    Attributes:
-      ranks: uint64 [N], equal exactly where scores are equal.
-      labels: uint8 [N].
-      scores: float64 [N].
-      losses: float64 [N], log-loss of each row.
-      groups: int32 or int64 [N], number of each row's group.
-      slices: int32 [N] for every division, see `Slices.codes`.
-    """
-
-    ranks: npt.NDArray[np.uint64]
-    labels: npt.NDArray[np.uint8]
-    scores: _Floats
-    losses: _Floats
-    groups: npt.NDArray[np.integer]
-    slices: Mapping[str, npt.NDArray[np.int32]]
-
-    @classmethod
-    def of(
-        cls,
-        ranks: npt.NDArray[np.uint64],
-        labels: npt.NDArray[np.uint8],
-        scores: npt.NDArray[np.floating],
-        groups: npt.NDArray[np.integer],
-        slices: Mapping[str, npt.NDArray[np.int32]],
-    ) -> SortedRows:
-        """Rows whose losses are still to be computed."""
-        wide = scores.astype(np.float64, copy=False)
-        return cls(ranks, labels, wide, row_losses(labels, wide), groups, slices)
 
 
 @dataclass(frozen=True)

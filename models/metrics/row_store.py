@@ -20,11 +20,12 @@ import numpy.typing as npt
 
 from models.metrics.bootstrap import NO_BOOTSTRAP, Bootstrap
 from models.metrics.group_codes import group_codes
-from models.metrics.judgement import Judgement, SortedRows, judge_sorted
+from models.metrics.judgement import Judgement, judge_sorted
 from models.metrics.memory_limit import MAX_ROWS_IN_MEMORY
 from models.metrics.row_checks import check_rows
 from models.metrics.score_order import ordered_bits, score_of_bits, score_order
 from models.metrics.slices import name_order, slice_name
+from models.metrics.sorted_rows import SortedRows
 
 OVERALL = "overall"
 

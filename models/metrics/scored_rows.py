@@ -7,15 +7,15 @@ from array import array
 import numpy as np
 import numpy.typing as npt
 
-from models.metrics.bootstrap import NO_BOOTSTRAP, Bootstrap, interval
+from models.metrics.bootstrap import NO_BOOTSTRAP, Bootstrap
 from models.metrics.group_codes import group_codes
-from models.metrics.grouped_auc import GroupedAUC
 from models.metrics.judgement import Judged, judge_numbered
 from models.metrics.memory_limit import MAX_ROWS_IN_MEMORY
 from models.metrics.row_checks import check_rows
 from models.metrics.score_histogram import MOST_BINS, ScoreHistogram
+from models.metrics.sketch_judgement import judge_sketch
 from models.metrics.slices import one_slice
-from models.metrics.summary import EMPTY, METRICS, Approximation, Summary, record
+from models.metrics.summary import EMPTY, Summary
 from models.metrics.user_sample import sample_depths, sampling_error, user_counts
 
 _User = int | bytes | str
@@ -150,7 +150,7 @@ class ScoredRows:
             return found
         share = 0.5**self._halvings
         error = sampling_error(user_counts(labels, scores, codes, len(keys)), share, min_group_rows)
-        return _judge_sketch(self._histogram, found, share, error, bootstrap)
+        return judge_sketch(self._histogram, found, share, error, bootstrap)
 
     def summary(self) -> Summary:
         """Returns the metrics of the rows, without intervals.
@@ -228,53 +228,3 @@ class ScoredRows:
         self._labels, self._scores, self._codes, self._users = array("b"), array("d"), array("i"), {}
         self._halvings = halvings
         self._keep(*rows, users)
-
-
-def _judge_sketch(
-    histogram: ScoreHistogram, sample: Judged, share: float, gauc_error: float, bootstrap: Bootstrap
-) -> Judged:
-    """Metrics of all rows from their histogram, and of the gAUC and the intervals from a sample of users."""
-    tally = histogram.tally()
-    of_sample = sample.summary
-    # As many rows as one of the sample's stands for; it varies less than 1 / share, for users differ in rows.
-    times = histogram.rows / max(1, of_sample["rows"])
-    counts = (of_sample["gauc_users"], of_sample["gauc_rows"], of_sample["users"])
-    gauc_users, gauc_rows, users = (round(count * times) for count in counts)
-    summary = record(
-        auc=float(tally.of_slices.auc()[0]),
-        gauc=GroupedAUC(of_sample["gauc"], gauc_users, gauc_rows, users, histogram.rows),
-        positives=histogram.positives,
-        loss_sum=histogram.loss_sum,
-        score_sum=histogram.score_sum,
-        calibration_error=float(tally.calibration_errors()[0]),
-    )
-    summary["approximation"] = Approximation(
-        auc=histogram.auc_error(),
-        gauc=gauc_error,
-        ece=histogram.calibration_error_error(),
-        user_share=share,
-    )
-    if not bootstrap.replicates:
-        return Judged(summary, {})
-    replicates: dict[str, npt.NDArray[np.float64]] = {}
-    for metric, values in _replicates(sample, bootstrap).items():
-        value: float | None = summary[metric]  # type: ignore[literal-required]
-        middle: float | None = of_sample[metric]  # type: ignore[literal-required]
-        if value is None or middle is None:
-            replicates[metric] = np.full(bootstrap.replicates, np.nan)
-        elif metric == "gauc":
-            replicates[metric] = values
-        else:
-            # The spread of what rests on all users is less than that of the sample's, by the root of its share.
-            replicates[metric] = value + np.sqrt(share) * (values - middle)
-    summary["intervals"] = {
-        metric: None if summary[metric] is None else interval(values, bootstrap.level)  # type: ignore[literal-required]
-        for metric, values in replicates.items()
-    }
-    return Judged(summary, replicates)
-
-
-def _replicates(sample: Judged, bootstrap: Bootstrap) -> dict[str, npt.NDArray[np.float64]]:
-    """The sample's replicates; of an empty sample, none that is defined."""
-    nothing = np.full(bootstrap.replicates, np.nan)
-    return {metric: sample.replicates.get(metric, nothing) for metric in METRICS}

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from models.metrics.bootstrap import interval, two_sided_p
 from models.metrics.comparison import GUARDED, change
 from models.metrics.judgement import Judged
+from models.metrics.replicates import interval, two_sided_p
 
 BySeed = Mapping[int, Judged]
 """One slice of one model, judged for each seed."""

@@ -10,7 +10,8 @@ from tfx.types.standard_artifacts import ExampleAnomalies, Examples, InfraBlessi
 from models.trainer import TRAINING_RECORD
 from pipeline.components.vocabulary_gen import Vocabularies
 from pipeline.data_facts import DataFacts
-from pipeline.metrics.results import load_comparison, load_metrics, load_validation
+from pipeline.metrics.results import load_comparison, load_metrics
+from pipeline.metrics.validation import load_validation
 from pipeline.provenance import provenance
 from pipeline.report_page import report_page
 from pipeline.settings import RunConfig

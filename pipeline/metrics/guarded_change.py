@@ -19,8 +19,8 @@ from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import model_util
 
-from models.metrics.bootstrap import interval, two_sided_p
 from models.metrics.comparison import GUARDED, change
+from models.metrics.replicates import interval, two_sided_p
 from pipeline.metrics.slice_summary import summary_computations, summary_key
 from pipeline.metrics.summary_options import SummaryOptions
 

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from models.metrics.bootstrap import Bootstrap, group_hashes, interval, two_sided_p
+from models.metrics.bootstrap import Bootstrap, group_hashes
 from models.metrics.domain_summary import per_domain, summarize
 from models.metrics.judgement import judge
 from models.metrics.pair_counts import BINS
+from models.metrics.replicates import interval, two_sided_p
 from models.metrics.slices import one_slice
 
 

@@ -204,7 +204,7 @@ def test_the_page_draws_every_plot(found: Standings, tables: dict[str, Table], t
     facts = {"config": {}, "git_commit": "abc", "compare": PLAN.model_dump(mode="json")}
     failure = Failure("mmoe: +dot <b>, seed 0", "no experts", tmp_path)
     page = compare_page("shop", Variants.of(PLAN, OWN), found, list(tables.values()), [failure], 1, facts)
-    document, console = look(page, tmp_path)
+    document, console = look(page, tmp_path, "--force-dark-mode")
     assert console == []
     # Figure 8 and alpha for two metrics, and the transfer.
     assert document.count('class="main-svg"') >= 5 and document.count("<table") == len(tables)

@@ -8,7 +8,8 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from models.metrics.bootstrap import Bootstrap
 from models.metrics.domain_summary import per_domain
-from pipeline.metrics.results import load_metrics, load_validation
+from pipeline.metrics.results import load_metrics
+from pipeline.metrics.validation import load_validation
 from tests.pipeline.metrics.conftest import eval_config
 
 

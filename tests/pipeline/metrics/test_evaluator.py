@@ -10,7 +10,8 @@ from tfx.types import standard_artifacts
 from tfx.utils import json_utils, proto_utils
 
 from models.metrics.domain_summary import per_domain
-from pipeline.metrics.results import load_metrics, load_validation
+from pipeline.metrics.results import load_metrics
+from pipeline.metrics.validation import load_validation
 from tests.pipeline.metrics.conftest import eval_config
 
 FN_API_RUNNER = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
