@@ -36,8 +36,13 @@ def analyze_runs(
       Findings by run.
 
     Raises:
-      InputError: If a folder holds no finished run, two have one name, or the runs are not of the same rows.
+      InputError: If a folder holds no finished run, one is given twice, or the runs are not of the same rows.
     """
+    twice = [
+        folder for number, folder in enumerate(folders) if folder.resolve() in {f.resolve() for f in folders[:number]}
+    ]
+    if twice:
+        raise InputError(f"{twice[0]}: given twice; a run is compared with others")
     runs = [load_run(folder, split) for folder in folders]
     names = [run.name for run in runs]
     if len(set(names)) < len(names):

@@ -133,6 +133,7 @@ def evaluate(
     output.mkdir(parents=True, exist_ok=True)
     unfinished = output / ".predictions.parquet.unfinished"
     with ExitStack() as stack:
+        stack.callback(unfinished.unlink, missing_ok=True)
         stack.enter_context(progress)
         names = [DOMAINS, *divisions.names]
         stores = {
@@ -157,7 +158,7 @@ def evaluate(
         writer.close()
         judged = {column: store.judge(bootstrap, gate.min_group_rows) for column, store in stores.items()}
         method = stores[PROBABILITY].method
-    os.replace(unfinished, output / "predictions.parquet")
+        os.replace(unfinished, output / "predictions.parquet")
     summary = domain_summary(judged[PROBABILITY], spec.domains)
     found = Evaluation(
         summary=summary,

@@ -59,8 +59,13 @@ def load_run(folder: Path, split: str = "validation") -> RunModel:
     record = folder / "run.json"
     if not record.is_file():
         raise InputError(f"{folder}: no finished run here; expected {record.name}")
-    config = RunConfig.model_validate(json.loads(record.read_text(encoding="utf-8"))["config"])
+    try:
+        config = RunConfig.model_validate(json.loads(record.read_text(encoding="utf-8"))["config"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"not the record of a run of this version: {error}", file=record) from error
     results = read_results(folder / "metadata.sqlite")
+    if not {"Transform", "Trainer"} <= set(results):
+        raise InputError(f"{folder}: its last run ended before a model was trained; run it again")
     transform = tft.TFTransformOutput(results["Transform"].uris["transform_graph"])
     model = build_model(config.model, feature_layout(config.dataset, transform), seed=config.training.seed)
     exported = Path(path_utils.serving_model_path(results["Trainer"].uris["model"]))

@@ -217,7 +217,7 @@ def test_a_model_that_answers_with_nan_is_refused_by_name(config, log, tmp_path)
     with pytest.raises(InputError, match=rf"{tmp_path / '1'} answered {wrong} of {len(table)} rows with NaN"):
         evaluate(config, scorer, folder, "test", tmp_path / "results")
     scorer.close()
-    assert not (tmp_path / "results" / "metrics.json").exists()
+    assert list((tmp_path / "results").iterdir()) == []
 
 
 def test_a_group_that_is_not_the_user(config, log, good, tmp_path):
