@@ -10,7 +10,7 @@ from crocodile.folder_lock import FolderInUse
 from data.errors import InputError
 from pipeline.config_file import ConfigError
 
-_REFUSALS = (ConfigError, InputError, FolderInUse, FileNotFoundError)
+_REFUSALS: tuple[type[Exception], ...] = (ConfigError, InputError, FolderInUse, FileNotFoundError)
 
 
 def exit_status(work: Callable[[], int], *refusals: type[Exception]) -> int:
@@ -24,9 +24,10 @@ def exit_status(work: Callable[[], int], *refusals: type[Exception]) -> int:
       Its status; 2 where config, log or options are wrong, which the error's own line says; 1 after any other error,
       with its traceback.
     """
+    caught = _REFUSALS + refusals
     try:
         return work()
-    except (*_REFUSALS, *refusals) as error:
+    except caught as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except Exception as error:
