@@ -79,7 +79,7 @@ def test_make_help_lists_what_can_be_made() -> None:
         assert re.search(rf"make {target}\b", shown), target
 
 
-COMMANDS = "run evaluate compare analyze serve score".split() + ["data generate", "data check", "data describe"]
+COMMANDS = "run evaluate compare tune analyze serve score".split() + ["data generate", "data check", "data describe"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
