@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 # Each is a module of its own in crocodile.commands; its packages need not be installed for the others to work.
-_COMMANDS = ("run", "evaluate", "compare", "tune", "analyze", "serve", "score", "data")
+_COMMANDS = ("run", "train", "evaluate", "compare", "tune", "analyze", "serve", "score", "data")
 _OURS = ("crocodile", "data", "models", "pipeline", "serving")
 
 

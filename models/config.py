@@ -26,6 +26,7 @@ ExpertLossName = Literal["cov", "dot", "cos", "dcorr", "ole", "importance", "tra
 StoppingMetric = Literal["gauc", "auc", "log_loss"]
 EmbeddingOptimizer = Literal["adagrad", "adam"]
 Precision = Literal["float32", "bfloat16"]
+Distribution = Literal["none", "mirrored", "multi_worker"]
 LinearKind = Literal["none", "shared", "crossed"]
 GateKind = Literal["element_wise", "vector_wise"]
 
@@ -242,6 +243,9 @@ class TrainingConfig(StrictModel):
       warm_start: The model that a training goes on from: `none`; `last_blessed`, the newest model that the Evaluator
         blessed, where there is one yet; or a path: of a SavedModel, of the base path of its versions (the newest
         counts) or of the output folder of `crocodile run`. See docs/warm_start.md.
+      distribution: `none`; `mirrored`, every GPU of this machine (without one, every logical CPU) has a share of each
+        batch; `multi_worker`, every process that TF_CONFIG names has one. `batch_size` is that of all together. See
+        docs/distribution.md.
       precision: Of the products of dense layers in training: `float32`, or `bfloat16` where the processor or the GPU
         has units for it. Weights, gates, losses and logits are float32 either way, and so is the exported model.
         See docs/precision.md.
@@ -265,6 +269,7 @@ class TrainingConfig(StrictModel):
     shuffle_buffer: Annotated[int, Field(ge=1)] = 100_000
     checkpoint_every_steps: Annotated[int, Field(ge=1)] = 500
     warm_start: Annotated[str, Field(min_length=1)] = "none"
+    distribution: Distribution = "none"
     precision: Precision = "float32"
 
     @property

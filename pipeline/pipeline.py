@@ -61,12 +61,18 @@ def create_pipeline(
       The pipeline, from LogExampleGen to Pusher.
 
     Raises:
-      ValueError: `training.warm_start` is `last_blessed`, and `with_baseline` false.
+      ValueError: `training.warm_start` is `last_blessed`, and `with_baseline` false; or `training.distribution` is
+        `multi_worker` where the pipeline is one process.
     """
     if config.training.warm_start == "last_blessed" and not with_baseline:
         raise ValueError(
             "training.warm_start: `last_blessed` needs the node that looks up the last blessed model, which this "
             "pipeline is compiled without; give the model's path"
+        )
+    if config.training.distribution == "multi_worker" and metadata_path is not None:
+        raise ValueError(
+            "training.distribution: a pipeline on this machine is one process; `multi_worker` is for "
+            "`crocodile train`, which trains on a run's examples (docs/distribution.md)"
         )
     spec = config.dataset
     dataset_json = spec.model_dump_json()

@@ -72,6 +72,8 @@ class TransformedExamples:
         """
         if config.warm_start == "last_blessed":
             raise ValueError("training.warm_start: `last_blessed` is for `crocodile run`; give the model's path")
+        if config.distribution != "none":
+            raise ValueError("training.distribution is for `crocodile run` and `crocodile train`; here it is `none`")
         keras.backend.clear_session()
         model = prepare(model_config, config, self.layout, self.training_data, self._validation.domains)
         with tempfile.TemporaryDirectory() as unkept:

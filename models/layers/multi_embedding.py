@@ -17,6 +17,7 @@ from models.layers.field_columns import (
     scale_vectors,
     squared_norm,
 )
+from models.layers.replicas import sum_over_replicas
 
 
 @keras.utils.register_keras_serializable("crocodile")
@@ -120,8 +121,8 @@ class MultiEmbedding(keras.layers.Layer):
         ids, shares = fill_places(ids, self.slots)
         embedded = tf.gather(self.table, ids + tf.constant(offsets, ids.dtype))
         if training and self.l2:
-            num_rows = tf.cast(tf.maximum(tf.shape(ids)[0], 1), embedded.dtype)
-            self.add_loss(self.l2 * squared_norm(embedded, shares) / num_rows)
+            num_rows = sum_over_replicas(tf.cast(tf.shape(ids)[0], embedded.dtype))
+            self.add_loss(self.l2 * squared_norm(embedded, shares) / tf.maximum(num_rows, 1))
         embedded = average_places(embedded, shares, self.slots)
         if self.num_values:
             if values is None:

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.layers.domain_routing import for_each_domain
+from models.layers.replicas import sum_over_replicas
 
 
 @keras.utils.register_keras_serializable("crocodile")
@@ -77,18 +78,20 @@ class PartitionedNormalization(keras.layers.Layer):
         )
 
     def _of_batch(self, x: tf.Tensor, rows_per_domain: tf.Tensor, counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and variance [S, width] of the batch, which the moving ones learn from."""
+        """Mean and variance [S, width] of the whole batch, of all replicas; the moving ones learn from them."""
         weights = tf.split(tf.cast(counts, x.dtype)[:, tf.newaxis], rows_per_domain, num=self.num_domains)
         slices = tf.split(x, rows_per_domain, num=self.num_domains)
-        means, variances = [], []
-        for rows, weight in zip(slices, weights, strict=True):
-            number = tf.maximum(tf.reduce_sum(weight), 1)
-            mean = tf.reduce_sum(weight * rows, axis=0) / number
-            means.append(mean)
-            variances.append(tf.reduce_sum(weight * tf.square(rows - mean), axis=0) / number)
-        mean, variance = tf.stack(means), tf.stack(variances)
+        counted = sum_over_replicas(tf.stack([tf.reduce_sum(weight, axis=0) for weight in weights]))
+        number = tf.maximum(counted, 1)
+        sums = [tf.reduce_sum(weight * rows, axis=0) for rows, weight in zip(slices, weights, strict=True)]
+        mean = sum_over_replicas(tf.stack(sums)) / number
+        squares = [
+            tf.reduce_sum(weight * tf.square(rows - of_domain), axis=0)
+            for rows, weight, of_domain in zip(slices, weights, tf.unstack(mean), strict=True)
+        ]
+        variance = sum_over_replicas(tf.stack(squares)) / number
 
-        enough = tf.stack([[tf.reduce_sum(weight) >= 2] for weight in weights])
+        enough = counted >= 2
         self.batches.assign_add(tf.cast(enough, tf.float32))
         share = tf.maximum(1 - self.momentum, tf.math.reciprocal_no_nan(tf.convert_to_tensor(self.batches)))
         share = tf.where(enough, share, 0)
@@ -102,7 +105,7 @@ class PartitionedNormalization(keras.layers.Layer):
             shape,
             initializer=initializer,
             trainable=False,
-            # Each replica counts its own rows; read together, they are averaged.
+            # Replicas count the same; read together, they are averaged.
             synchronization=tf.VariableSynchronization.ON_READ,
             aggregation=tf.VariableAggregation.MEAN,
         )

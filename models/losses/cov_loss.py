@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import tensorflow as tf
 import tf_keras as keras
 
 from models.config import CovNormalization, ModelConfig
+from models.layers.replicas import num_replicas, sum_over_replicas
 from models.losses.expert_loss import ExpertLoss, register_expert_loss
 
 
@@ -30,6 +31,9 @@ def cov_loss(
     For example two experts of width 1 on two rows: O^1 = [1, 3], O^2 = [5, 1]. Centred they are [-1, 1] and
     [2, -2], their product is -4, and the loss is 4 (`sum`) or 2 (`batch_mean`).
 
+    Where a strategy has divided the batch among replicas, sums, means and products are those of all rows: the value is
+    that of the whole batch, on every replica.
+
     Value and gradient are finite for no row, one row and constant outputs: they are 0.
 
     Args:
@@ -46,23 +50,25 @@ def cov_loss(
     """
     if num_samples is not None:
         expert_outputs = _draw_rows(expert_outputs, num_samples, seed)
-    num_rows = tf.cast(tf.maximum(tf.shape(expert_outputs)[1], 1), expert_outputs.dtype)
-    mean = tf.reduce_sum(expert_outputs, axis=1, keepdims=True) / num_rows
+    num_rows = sum_over_replicas(tf.cast(tf.shape(expert_outputs)[1], expert_outputs.dtype))
+    num_rows = tf.maximum(num_rows, 1)
+    mean = sum_over_replicas(tf.reduce_sum(expert_outputs, axis=1, keepdims=True)) / num_rows
     centred = tf.unstack(expert_outputs - mean)
     # Pair by pair: half the work of one product of [N, M * d] with itself, whose upper half would be masked
     # away, and a set-major block needs no copy.
     pairs = [(p, q) for p in range(len(centred)) for q in range(p + 1) if p > q or include_self]
-    norms = [tf.reduce_sum(tf.abs(tf.matmul(centred[p], centred[q], transpose_a=True))) for p, q in pairs]
-    if not norms:
+    if not pairs:
         return tf.zeros([], expert_outputs.dtype)
-    total = tf.add_n(norms) / expert_outputs.shape[-1] ** 2
+    products = sum_over_replicas([tf.matmul(centred[p], centred[q], transpose_a=True) for p, q in pairs])
+    total = tf.add_n([tf.reduce_sum(tf.abs(product)) for product in products]) / expert_outputs.shape[-1] ** 2
     return total / num_rows if normalization == "batch_mean" else total
 
 
 def _draw_rows(expert_outputs: tf.Tensor, num_samples: int, seed: int | None) -> tf.Tensor:
     num_rows = tf.shape(expert_outputs)[1]
     keys = tf.random.uniform([num_rows], seed=seed)
-    drawn = tf.math.top_k(keys, k=tf.minimum(num_samples, num_rows), sorted=False).indices
+    share = -(-num_samples // num_replicas())
+    drawn = tf.math.top_k(keys, k=tf.minimum(share, num_rows), sorted=False).indices
     return tf.gather(expert_outputs, drawn, axis=1)
 
 
@@ -83,6 +89,8 @@ class CovLoss(ExpertLoss):
     Output:
       float scalar.
     """
+
+    gathers: ClassVar[bool] = False
 
     def __init__(
         self,

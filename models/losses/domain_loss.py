@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.config import DomainWeighting
+from models.layers.replicas import sum_over_replicas
 
 
 def domain_row_weights(domain: tf.Tensor, num_domains: int, weighting: DomainWeighting) -> tf.Tensor:
@@ -15,7 +16,7 @@ def domain_row_weights(domain: tf.Tensor, num_domains: int, weighting: DomainWei
         row_mean:     mean over all rows
 
     A domain that is absent from the batch adds 0 to either. Rows of an unknown domain weigh 0: no tower is
-    theirs to learn from.
+    theirs to learn from. Where replicas have a share of the batch each, the batch is that of all of them.
 
     For example `domain` = [0, 0, 1, 7] of 2 domains gives [1/2, 1/2, 1, 0] or [1/3, 1/3, 1/3, 0].
 
@@ -30,9 +31,9 @@ def domain_row_weights(domain: tf.Tensor, num_domains: int, weighting: DomainWei
     known = tf.logical_and(domain >= 0, domain < num_domains)
     weight = tf.cast(known, tf.float32)
     if weighting == "row_mean":
-        return tf.math.divide_no_nan(weight, tf.reduce_sum(weight))
+        return tf.math.divide_no_nan(weight, sum_over_replicas(tf.reduce_sum(weight)))
     group = tf.where(known, domain, num_domains)
-    rows = tf.math.unsorted_segment_sum(weight, group, num_domains + 1)
+    rows = sum_over_replicas(tf.math.unsorted_segment_sum(weight, group, num_domains + 1))
     return tf.math.divide_no_nan(weight, tf.gather(rows, group))
 
 

@@ -21,9 +21,12 @@ class ExpertLoss(keras.layers.Layer):
 
     Attributes:
       reads: The field of `ForwardPass` that it takes: `expert_outputs` [M, N, d], or `gate_weights` [M, N, d or 1].
+      gathers: Whether, with replicas, it is computed on all rows put together, on each of them; otherwise it adds up
+        over replicas itself what it needs of the others. Either way the value is that of the whole batch.
     """
 
     reads: ClassVar[str] = "expert_outputs"
+    gathers: ClassVar[bool] = True
 
     @classmethod
     def from_model_config(cls, config: ModelConfig, seed: int) -> ExpertLoss:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
 import tensorflow as tf
 import tf_keras as keras
 
+from models.training.distribution import is_chief, wait_for_all
 from models.training.weight_average import WeightAverage
 
-_LATEST = "latest"
+_LATEST, _BEST = "latest", "best"
 
 
 class TrainingState(tf.Module):
@@ -40,7 +42,8 @@ class Checkpoints:
     """The training under way, and the best weights, in one folder.
 
     A checkpoint is complete or not there: TensorFlow writes it under a temporary name, and names it as the latest
-    only afterwards.
+    only afterwards. With a strategy the chief writes and all read: the folder is one that all processes see. As
+    TensorFlow wants all to save at once, the others save to where nobody looks.
     """
 
     def __init__(
@@ -55,16 +58,20 @@ class Checkpoints:
           average: The average of its weights, where one is kept.
         """
         self._folder = folder
+        self._strategy = model.distribute_strategy
+        if not is_chief(self._strategy):
+            self._unused = tempfile.TemporaryDirectory()
+        written = folder if is_chief(self._strategy) else self._unused.name
         parts = {"model": model, "optimizer": model.optimizer, "state": state}
         everything = tf.train.Checkpoint(**parts, **({} if average is None else {"average": average}))
-        self._latest = tf.train.CheckpointManager(everything, os.path.join(folder, _LATEST), max_to_keep=1)
+        self._latest = tf.train.CheckpointManager(everything, os.path.join(written, _LATEST), max_to_keep=1)
         weights = tf.train.Checkpoint(model=model)
-        self._best = tf.train.CheckpointManager(weights, os.path.join(folder, "best"), max_to_keep=1)
+        self._best = tf.train.CheckpointManager(weights, os.path.join(written, _BEST), max_to_keep=1)
         self._everything, self._weights = everything, weights
 
     def resume(self) -> bool:
         """Restores the latest checkpoint, if there is one."""
-        path = self._latest.latest_checkpoint
+        path = tf.train.latest_checkpoint(os.path.join(self._folder, _LATEST))
         if path is not None:
             self._everything.restore(path)
         return path is not None
@@ -79,7 +86,9 @@ class Checkpoints:
 
     def restore_best(self) -> None:
         """Puts the best weights into the model."""
-        path = self._best.latest_checkpoint
+        # The chief has written them when it comes here.
+        wait_for_all(self._strategy)
+        path = tf.train.latest_checkpoint(os.path.join(self._folder, _BEST))
         if path is None:
             raise FileNotFoundError(f"{self._folder}: no best weights were saved")
         self._weights.restore(path).expect_partial()

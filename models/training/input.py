@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from models.training.distribution import WHOLE, Share
+
 LABEL = "label"
 MODEL_INPUTS = ("ids", "values", "domain")
 
@@ -52,13 +54,16 @@ class TransformedData:
         """Batches that all rows make; the last one may be smaller."""
         return -(-self.num_rows // batch_size)
 
-    def batches(self, batch_size: int, *, shuffle_buffer: int = 0, seed: int = 0) -> tf.data.Dataset:
+    def batches(
+        self, batch_size: int, *, shuffle_buffer: int = 0, seed: int = 0, share: Share = WHOLE
+    ) -> tf.data.Dataset:
         """Parsed batches.
 
         Args:
           batch_size: Rows a batch; the last one may be smaller.
           shuffle_buffer: Rows held for shuffling; 0 keeps the order.
           seed: Decides the order; the same seed gives the same order.
+          share: Which parts of every batch are wanted, one after the other; they may be of no row.
 
         Returns:
           A dataset of dictionaries of tensors of shape (batch_size, …).
@@ -66,15 +71,18 @@ class TransformedData:
         records = self.records()
         if shuffle_buffer:
             records = records.shuffle(shuffle_buffer, seed=seed, reshuffle_each_iteration=False)
-        return (
-            records.batch(batch_size)
-            .map(self._parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .prefetch(tf.data.AUTOTUNE)
+        batches = records.batch(batch_size)
+        if share.total > 1:
+            batches = batches.flat_map(lambda batch: _parts(batch, share))
+        return batches.map(self._parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
+            tf.data.AUTOTUNE
         )
 
-    def training_batches(self, batch_size: int, *, shuffle_buffer: int, seed: int) -> tf.data.Dataset:
+    def training_batches(
+        self, batch_size: int, *, shuffle_buffer: int, seed: int, share: Share = WHOLE
+    ) -> tf.data.Dataset:
         """Shuffled (inputs, label) pairs, as Keras expects them."""
-        parsed = self.batches(batch_size, shuffle_buffer=shuffle_buffer, seed=seed)
+        parsed = self.batches(batch_size, shuffle_buffer=shuffle_buffer, seed=seed, share=share)
         return parsed.map(lambda row: (model_inputs(row), row[LABEL]), num_parallel_calls=tf.data.AUTOTUNE)
 
     def columns(self, names: Sequence[str], batch_size: int = 8192) -> dict[str, np.ndarray]:
@@ -87,6 +95,13 @@ class TransformedData:
 
     def _parse(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         return tf.io.parse_example(serialized, dict(self.feature_spec))
+
+
+def _parts(batch: tf.Tensor, share: Share) -> tf.data.Dataset:
+    """A process' parts of a batch, before anything is parsed; the last ones may be smaller, or of no row."""
+    size = -(-tf.size(batch) // share.total)
+    replicas = tf.data.Dataset.range(share.first, share.first + share.count, output_type=tf.int32)
+    return replicas.map(lambda number: batch[number * size : (number + 1) * size])
 
 
 def model_inputs(row: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

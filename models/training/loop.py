@@ -22,6 +22,7 @@ from models.layers.precision import lacks_bfloat16
 from models.metrics.domain_summary import DomainSummary
 from models.metrics.keras_metric import flatten
 from models.training.checkpoints import Checkpoints, TrainingState
+from models.training.distribution import WHOLE, Share, is_chief
 from models.training.input import TransformedData
 from models.training.learning_rate import LearningRates
 from models.training.validation import Validation, stopping_score
@@ -98,11 +99,7 @@ class _Training(keras.callbacks.Callback):
             self._finish_epoch()
             return None
         # Each epoch has its own order, which depends on the seed and the epoch only: a resumed epoch skips what it did.
-        batches = self._data.training_batches(
-            self._config.batch_size,
-            shuffle_buffer=self._config.shuffle_buffer,
-            seed=self._config.seed * 1_000 + epoch,
-        ).skip(done)
+        batches = self._batches(self._config.seed * 1_000 + epoch, done)
         with RowProgress(
             f"epoch {epoch + 1}/{self._config.epochs}", self._data.num_rows, done=done * self._config.batch_size
         ) as self._progress:
@@ -119,6 +116,20 @@ class _Training(keras.callbacks.Callback):
         if int(self.state.step) == self.steps_per_epoch:
             self._finish_epoch()
         return rows / seconds
+
+    def _batches(self, seed: int, done: int) -> Any:
+        """An epoch's batches, without the first `done`; with a strategy, each replica's share of them."""
+
+        def of_share(share: Share) -> tf.data.Dataset:
+            batches = self._data.training_batches(
+                self._config.batch_size, shuffle_buffer=self._config.shuffle_buffer, seed=seed, share=share
+            )
+            return batches.skip(done * share.count)
+
+        strategy = self._trained.distribute_strategy
+        if strategy.num_replicas_in_sync == 1:
+            return of_share(WHOLE)
+        return strategy.distribute_datasets_from_function(lambda context: of_share(Share.of(context)))
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Counts the step, and does what is due after it."""
@@ -154,7 +165,8 @@ class _Training(keras.callbacks.Callback):
         summary = self.judge()
         write_scalars(self._validation_writer, flatten(summary), int(state.total_steps))
         score = stopping_score(summary, self._config.stopping_metric)
-        tqdm.write(f"epoch {self._epochs_done():.4g}: validation {_in_words(summary)}")
+        if is_chief(self._trained.distribute_strategy):
+            tqdm.write(f"epoch {self._epochs_done():.4g}: validation {_in_words(summary)}")
         state.validations.assign_add(1)
         if int(state.best_validation) == 0 or score > float(state.best_score):
             state.best_score.assign(score)

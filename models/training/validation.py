@@ -11,6 +11,7 @@ import tf_keras as keras
 from models.config import StoppingMetric
 from models.metrics.domain_summary import DomainSummary
 from models.metrics.keras_metric import DomainMetrics
+from models.training.distribution import Share
 from models.training.input import LABEL, TransformedData, model_inputs
 
 # Scores do not depend on it; large enough that a batch's fixed costs do not count.
@@ -46,12 +47,35 @@ class Validation:
         return self._data.batches(batch_size)
 
     def scores(self, model: keras.Model) -> np.ndarray:
-        """Probabilities of all rows, of shape (n_rows,), in the order of the split."""
+        """Probabilities of all rows, of shape (n_rows,), in the order of the split.
+
+        With a strategy every replica scores its share of them, and every process gets them all.
+        """
+        strategy = model.distribute_strategy
+        if strategy.num_replicas_in_sync > 1:
+            return self._shared_scores(model, strategy)
         if self._predict is None or self._predict[0] is not model:
             # Traced once for all epochs; tracing takes longer than scoring a small split.
             self._predict = model, tf.function(lambda row: model(model_inputs(row), training=False), autograph=False)
         predict = self._predict[1]
         return np.concatenate([predict(batch).numpy() for batch in self._data.batches(_BATCH_SIZE)])
+
+    def _shared_scores(self, model: keras.Model, strategy: tf.distribute.Strategy) -> np.ndarray:
+        if self._predict is None or self._predict[0] is not model:
+
+            def score(row: dict[str, tf.Tensor]) -> tf.Tensor:
+                return strategy.run(lambda row: model(model_inputs(row), training=False), (row,))
+
+            self._predict = model, tf.function(score, autograph=False)
+        batches = iter(
+            strategy.distribute_datasets_from_function(
+                lambda context: self._data.batches(_BATCH_SIZE, share=Share.of(context))
+            )
+        )
+        parts = []
+        for _ in range(-(-self.rows // _BATCH_SIZE)):
+            parts.append(strategy.gather(self._predict[1](next(batches)), axis=0).numpy())
+        return np.concatenate(parts)
 
     def judge(self, model: keras.Model) -> DomainSummary:
         """Overall and per-domain metrics of the model as it stands."""

@@ -88,11 +88,11 @@ def put(variable: tf.Variable, old: np.ndarray, maps: AxisMaps) -> None:
     places = {axis: np.flatnonzero(of_axis != NONE) for axis, of_axis in maps.items()}
     for axis, of_axis in maps.items():
         old = np.take(old, of_axis[places[axis]], axis=axis)
-    if list(maps) == [0]:
-        variable.scatter_update(tf.IndexedSlices(old, places[0]))
-        return
     new = variable.numpy()
-    new[np.ix_(*(places.get(axis, np.arange(size)) for axis, size in enumerate(new.shape)))] = old
+    if list(maps) == [0]:
+        new[places[0]] = old
+    else:
+        new[np.ix_(*(places.get(axis, np.arange(size)) for axis, size in enumerate(new.shape)))] = old
     variable.assign(new)
 
 

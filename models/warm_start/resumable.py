@@ -25,6 +25,7 @@ def start_once(
     values: Callable[[str], pa.Array | None],
     saved_model: str,
     checkpoint_dir: str,
+    writes: bool = True,
 ) -> dict[str, Any]:
     """Starts from an exported model, unless the training is under way already; says so.
 
@@ -34,6 +35,7 @@ def start_once(
       values: As for `warm_start`.
       saved_model: Folder of the old model.
       checkpoint_dir: This very training's checkpoints.
+      writes: Whether this process is the one that says and notes it.
 
     Returns:
       What became of every weight, as for `training.json`.
@@ -44,11 +46,12 @@ def start_once(
             record: dict[str, Any] = json.load(file)
         return record
     start = warm_start(model, spec, values, saved_model)
-    for line in start.in_words():
-        tqdm.write(line)
-    tf.io.gfile.makedirs(checkpoint_dir)
-    with tf.io.gfile.GFile(path, "w") as file:
-        file.write(json.dumps(start.as_dict(), indent=2))
+    if writes:
+        for line in start.in_words():
+            tqdm.write(line)
+        tf.io.gfile.makedirs(checkpoint_dir)
+        with tf.io.gfile.GFile(path, "w") as file:
+            file.write(json.dumps(start.as_dict(), indent=2))
     return start.as_dict()
 
 

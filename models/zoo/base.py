@@ -13,6 +13,7 @@ import tf_keras as keras
 from models.config import ModelConfig, Precision
 from models.features import FeatureLayout
 from models.layers.precision import dense_precision
+from models.layers.replicas import gather_over_replicas, num_replicas, sum_over_replicas
 from models.losses import build_expert_loss
 from models.losses.click_weights import ClickWeights
 from models.losses.domain_loss import domain_row_weights, label_row_weights
@@ -129,7 +130,7 @@ class MultiDomainModel(tfrs.Model):
           training: Whether this is a training step.
 
         Returns:
-          float32 scalar.
+          float32 scalar. With a strategy, the replica's share: shares add up to the loss of the whole batch.
         """
         features, labels = inputs
         routing, batch = route_batch(features, self.layout)
@@ -150,12 +151,16 @@ class MultiDomainModel(tfrs.Model):
         between_experts = tf.zeros([])
         if training and alpha and self.expert_loss is not None:
             x = self.expert_loss.input_from(result)
-            between_experts = between_experts if x is None else self.expert_loss(tf.cast(x, tf.float32))
-        loss = click + alpha * between_experts
+            if x is not None:
+                x = tf.cast(x, tf.float32)
+                between_experts = self.expert_loss(gather_over_replicas(x, 1) if self.expert_loss.gathers else x)
+        # Gradients are added up over replicas: of what every replica has as a whole, each adds its share.
+        loss = click + alpha / num_replicas() * between_experts
 
         rows = tf.reduce_sum(tf.cast(routing.known, tf.float32))
         regularization = tf.add_n([tf.zeros([]), *self.losses]) if training else tf.zeros([])
-        self.total_mean.update_state(loss + regularization, rows)
+        click, regularization = tf.unstack(sum_over_replicas(tf.stack([click, regularization])))
+        self.total_mean.update_state(click + alpha * between_experts + regularization, rows)
         self.click_mean.update_state(click, rows)
         self.expert_mean.update_state(between_experts, rows)
         self.regularization_mean.update_state(regularization, rows)
