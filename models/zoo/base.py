@@ -65,6 +65,8 @@ class MultiDomainModel(tfrs.Model):
 
     def __init__(self, config: ModelConfig, layout: FeatureLayout, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        # A step's losses are the whole batch's on every replica; Keras would add those of several workers up.
+        self.distribute_reduction_method = "first"
         self.config = config
         self.layout = layout
         self.seed = seed
