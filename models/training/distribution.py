@@ -18,12 +18,12 @@ class Share(NamedTuple):
 
     Attributes:
       first: Number of its first replica, from 0.
-      count: How many replicas it has.
+      replicas: How many it has.
       total: Number of all replicas.
     """
 
     first: int = 0
-    count: int = 1
+    replicas: int = 1
     total: int = 1
 
     @classmethod

@@ -100,7 +100,7 @@ class TransformedData:
 def _parts(batch: tf.Tensor, share: Share) -> tf.data.Dataset:
     """A process' parts of a batch, before anything is parsed; the last ones may be smaller, or of no row."""
     size = -(-tf.size(batch) // share.total)
-    replicas = tf.data.Dataset.range(share.first, share.first + share.count, output_type=tf.int32)
+    replicas = tf.data.Dataset.range(share.first, share.first + share.replicas, output_type=tf.int32)
     return replicas.map(lambda number: batch[number * size : (number + 1) * size])
 
 

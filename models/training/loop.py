@@ -124,7 +124,7 @@ class _Training(keras.callbacks.Callback):
             batches = self._data.training_batches(
                 self._config.batch_size, shuffle_buffer=self._config.shuffle_buffer, seed=seed, share=share
             )
-            return batches.skip(done * share.count)
+            return batches.skip(done * share.replicas)
 
         strategy = self._trained.distribute_strategy
         if strategy.num_replicas_in_sync == 1:

@@ -57,7 +57,7 @@ def curve(folder: Path, kind: str, strategy: tf.distribute.Strategy, name: str) 
     validation = Validation(TransformedData((str(folder / "validation"),), FEATURES), ("a", "b"))
     training = TrainingConfig(distribution=kind, **TRAINING)
     with strategy.scope():
-        model = prepare(MODELS[name], training, LAYOUT, data)
+        model = prepare(MODELS[name], training, LAYOUT, data, ("a", "b"))
     losses = []
     original = model.fit
 

@@ -89,7 +89,7 @@ def test_two_workers_train_as_one_does_and_one_writes(folder: Path, alone: dict)
 
 
 def test_shares_are_all_of_a_batch() -> None:
-    assert Share(first=0, count=2, total=2).count == 2
+    assert Share(first=0, replicas=2, total=2).replicas == 2
     with pytest.raises(InputError, match="needs TF_CONFIG"):
         build_strategy("multi_worker")
     with pytest.MonkeyPatch.context() as patch:
