@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from crocodile.exit_status import exit_status
 from data.errors import InputError
-from pipeline.config_file import ConfigError, load_config
+from pipeline.config_file import load_config
 
 _EXAMPLES = """examples:
   crocodile train --config configs/demo.yaml --run output/demo --output output/trained --set training.seed=1
@@ -48,16 +48,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carries out the command and returns its exit status."""
-    try:
-        config = load_config(arguments.config, arguments.set)
-        if config.training.warm_start == "last_blessed":
-            raise InputError("training.warm_start: `last_blessed` is for `crocodile run`; give the model's path")
-        from pipeline.train_on_run import train_on_run
+    return exit_status(lambda: _run(arguments))
 
-        record = train_on_run(config, arguments.of_run, arguments.output)
-    except (ConfigError, InputError, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+
+def _run(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config, arguments.set)
+    if config.training.warm_start == "last_blessed":
+        raise InputError("training.warm_start: `last_blessed` is for `crocodile run`; give the model's path")
+    from pipeline.train_on_run import train_on_run
+
+    record = train_on_run(config, arguments.of_run, arguments.output)
     if record is not None:
         print(f"best after {record['best_step']:,} of {record['steps']:,} steps, {record['replicas']} replicas")
         overall = record["validation"]["overall"]

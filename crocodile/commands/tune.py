@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import traceback
 from pathlib import Path
 
-from crocodile.folder_lock import FolderInUse, exclusive
+from crocodile.exit_status import exit_status
+from crocodile.folder_lock import exclusive
 from crocodile.quiet_logs import log_to
-from pipeline.config_file import ConfigError, load_config, read_config
+from pipeline.config_file import load_config, read_config
 from pipeline.run_examples import RunExamples
 from pipeline.tuning.search_plan import SearchPlan, check_plan
 
@@ -59,33 +58,26 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carries out the command and returns its exit status."""
-    try:
-        config = load_config(arguments.config, arguments.set)
-        given = {name: getattr(arguments, name) for name in ("trials", "seeds", "oracle", "objective")}
-        sets = [f"{name}={value}" for name, value in given.items() if value is not None]
-        plan = read_config(arguments.space, SearchPlan, sets)
-        check_plan(plan, config, str(arguments.space))
-        source = arguments.finished_run.resolve()
-        RunExamples.below(source)
-        output = (arguments.output or Path("output") / f"{config.name}_tune").resolve()
-        with exclusive(output), log_to(output / "tune.log"):
-            # It imports TFX, which takes twenty seconds: what is wrong is reported before that.
-            from pipeline.tuning.search import run_search
+    return exit_status(lambda: _run(arguments))
 
-            result = run_search(config, plan, source, output)
-        trials = len({record["trial"] for record in result.trainings})
-        print(f"{trials} trials, {result.failed} failed; the best, {result.score:.5f}:")
-        for key, value in result.best.items():
-            print(f"  {key}: {value}")
-        print(f"written to {output}: best.yaml, trials.csv, tuning.json")
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)
-        return 1
-    except (ConfigError, FolderInUse, FileNotFoundError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except Exception as error:
-        traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+
+def _run(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config, arguments.set)
+    given = {name: getattr(arguments, name) for name in ("trials", "seeds", "oracle", "objective")}
+    sets = [f"{name}={value}" for name, value in given.items() if value is not None]
+    plan = read_config(arguments.space, SearchPlan, sets)
+    check_plan(plan, config, str(arguments.space))
+    source = arguments.finished_run.resolve()
+    RunExamples.below(source)
+    output = (arguments.output or Path("output") / f"{config.name}_tune").resolve()
+    with exclusive(output), log_to(output / "tune.log"):
+        # It imports TFX, which takes ten seconds: what is wrong is reported before that.
+        from pipeline.tuning.search import run_search
+
+        result = run_search(config, plan, source, output)
+    trials = len({record["trial"] for record in result.trainings})
+    print(f"{trials} trials, {result.failed} failed; the best, {result.score:.5f}:")
+    for key, value in result.best.items():
+        print(f"  {key}: {value}")
+    print(f"written to {output}: best.yaml, trials.csv, tuning.json")
     return 0

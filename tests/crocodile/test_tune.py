@@ -39,11 +39,12 @@ def test_a_search_finds_a_config_and_goes_on_where_it_was(
     # The examples without the test rows: they are not needed, so they cannot be looked at.
     run = tmp_path / "run"
     shutil.copytree(demo_run.output / "pipeline/Transform", run / "pipeline/Transform")
-    shutil.copytree(
-        demo_run.output / "pipeline/LogExampleGen/examples",
-        run / "pipeline/LogExampleGen/examples",
-        ignore=shutil.ignore_patterns("Split-test"),
-    )
+    for form in ("examples", "columns"):
+        shutil.copytree(
+            demo_run.output / "pipeline/LogExampleGen" / form,
+            run / "pipeline/LogExampleGen" / form,
+            ignore=shutil.ignore_patterns("Split-test"),
+        )
     trained: list[float] = []
     original = TransformedExamples.train
 
@@ -54,8 +55,8 @@ def test_a_search_finds_a_config_and_goes_on_where_it_was(
         return original(self, model_config, config, folder)
 
     monkeypatch.setattr(TransformedExamples, "train", killed_in_the_second)
-    assert tune(run, tmp_path, trials=2) == 1
-    assert "the same command goes on" in capsys.readouterr().err
+    assert tune(run, tmp_path, trials=2) == 130
+    assert "stopped" in capsys.readouterr().err
     assert tune(run, tmp_path, trials=3) == 0
     said = capsys.readouterr()
     # The first trial is kept, the second is done again with the values it had, the third is new.
