@@ -130,8 +130,8 @@ class ModelConfig(StrictModel):
       m3oe: What M3oE has besides.
       pepnet: What PEPNet and EPNet have besides.
       star: What STAR has besides.
-      linear_part: What Crocodile adds to a tower's logit: `none`, as in the paper; `shared`, a weight for every id of
-        every field; `crossed`, such weights of the domain besides.
+      linear_part: What is added to the logit of any model but `single_domain` and the regressions: `none`, as in the
+        papers; `shared`, a weight for every id of every field; `crossed`, such weights of the domain besides.
       linear_crossed_scale: What the domain's weights of the linear part are multiplied by; below 1 it keeps a domain
         nearer to what all domains say.
       linear_l2: As `embedding_l2`, for the weights of the linear part.

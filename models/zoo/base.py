@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +12,7 @@ import tf_keras as keras
 
 from models.config import ModelConfig, Precision
 from models.features import FeatureLayout
+from models.layers.linear_part import LinearPart
 from models.layers.precision import dense_precision
 from models.layers.replicas import gather_over_replicas, num_replicas, sum_over_replicas
 from models.losses import build_expert_loss
@@ -59,9 +60,13 @@ class MultiDomainModel(tfrs.Model):
       precision: Of the dense layers' products in training steps; float32 unless it is set before the first one.
       click_weights: What clicks and domains weigh in training, and what of that is taken out of the probabilities; None
         where all rows weigh what `config.domain_weighting` says. Set before the first step.
+      takes_linear_part: Whether `config.linear_part` is for this model.
+      linear_part: With `config.linear_part`, which no paper has, a logistic regression on the same fields, crossed with
+        the domain or not, whose logit is added to the model's own.
     """
 
     precision: Precision = "float32"
+    takes_linear_part: ClassVar[bool] = True
 
     def __init__(self, config: ModelConfig, layout: FeatureLayout, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -74,6 +79,18 @@ class MultiDomainModel(tfrs.Model):
             keras.losses.BinaryCrossentropy(from_logits=True, reduction=keras.losses.Reduction.SUM)
         )
         self.click_weights: ClickWeights | None = None
+        self.linear_part: LinearPart | None = None
+        if config.linear_part != "none" and self.takes_linear_part:
+            self.linear_part = LinearPart(
+                layout.num_domains,
+                layout.vocabulary_sizes,
+                layout.num_value_fields,
+                layout.slots,
+                layout.widths,
+                crossed=config.linear_part == "crossed",
+                crossed_scale=config.linear_crossed_scale,
+                l2=config.linear_l2,
+            )
         self.expert_loss = build_expert_loss(config, seed)
         self.total_mean = keras.metrics.Mean("loss")
         self.click_mean = keras.metrics.Mean("loss/click")
@@ -101,6 +118,14 @@ class MultiDomainModel(tfrs.Model):
         del domain
         return None
 
+    def forward_with_linear_part(self, batch: RoutedBatch, training: bool) -> ForwardPass:
+        """The model's own forward pass, with the linear part's logit added where it has one."""
+        result = self.forward_routed(batch, training)
+        if self.linear_part is None:
+            return result
+        linear = self.linear_part(batch.ids, batch.domain, batch.rows_per_domain, batch.values, training=training)
+        return result._replace(logits=tf.cast(result.logits, tf.float32) + linear)
+
     def forward(self, inputs: Inputs, training: bool = False) -> ForwardPass:
         """Logits, expert outputs and gates of rows in any order, in that order.
 
@@ -108,7 +133,7 @@ class MultiDomainModel(tfrs.Model):
         are those it has in domain 0.
         """
         routing, batch = route_batch(inputs, self.layout)
-        result = self.forward_routed(batch, training)
+        result = self.forward_with_linear_part(batch, training)
         logits = tf.cast(result.logits, tf.float32)
         if self.click_weights is not None:
             # Training has clicks weigh more than they do in the log; that is not what is predicted.
@@ -137,7 +162,7 @@ class MultiDomainModel(tfrs.Model):
         features, labels = inputs
         routing, batch = route_batch(features, self.layout)
         with dense_precision(self.precision if training else "float32"):
-            result = self.forward_routed(batch, training)
+            result = self.forward_with_linear_part(batch, training)
 
         weights = domain_row_weights(features["domain"], self.layout.num_domains, self.config.domain_weighting)
         if self.click_weights is not None:

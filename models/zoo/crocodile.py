@@ -12,7 +12,6 @@ from models.features import FeatureLayout
 from models.layers.cross_stack import CrossStack
 from models.layers.element_wise_gate import ElementWiseGate
 from models.layers.experts import ExpertStack
-from models.layers.linear_part import LinearPart
 from models.layers.prior_embedding import PriorEmbedding
 from models.layers.prior_gate import PriorGate
 from models.layers.towers import DomainTowers
@@ -37,8 +36,7 @@ class Crocodile(MultiDomainModel):
         y                 = sigmoid of the domain's tower on t (eq. 6)
 
     With `gate="element_wise"` (PeG) there is a weight for every expert and element, with `gate="vector_wise"` (PG) for
-    every expert. With `linear_part`, which the paper does not have, the logit of a logistic regression on the same
-    fields, crossed with the domain or not, is added to the tower's.
+    every expert.
     """
 
     def __init__(self, config: ModelConfig, layout: FeatureLayout, seed: int = 0, **kwargs: Any) -> None:
@@ -65,18 +63,6 @@ class Crocodile(MultiDomainModel):
         else:
             self.gate = PriorGate(layout.num_domains, config.num_sets, seed=next(seeds))
         self.towers = DomainTowers(layout.num_domains, config.tower_units, config.dropout, seed=next(seeds))
-        self.linear = None
-        if config.linear_part != "none":
-            self.linear = LinearPart(
-                layout.num_domains,
-                layout.vocabulary_sizes,
-                layout.num_value_fields,
-                layout.slots,
-                layout.widths,
-                crossed=config.linear_part == "crossed",
-                crossed_scale=config.linear_crossed_scale,
-                l2=config.linear_l2,
-            )
 
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
         """Figure 3, from bottom to top."""
@@ -92,6 +78,4 @@ class Crocodile(MultiDomainModel):
         mixed = tf.reduce_sum(gate_weights * expert_outputs, axis=0)
 
         logits = self.towers(mixed, batch.rows_per_domain, training=training)
-        if self.linear is not None:
-            logits += self.linear(batch.ids, batch.domain, batch.rows_per_domain, batch.values, training=training)
         return ForwardPass(logits, expert_outputs, gate_weights)

@@ -26,6 +26,8 @@ class LogisticRegression(MultiDomainModel):
     """
 
     crossed: ClassVar[bool] = False
+    # It is one.
+    takes_linear_part: ClassVar[bool] = False
 
     def __init__(self, config: ModelConfig, layout: FeatureLayout, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(config, layout, seed, **kwargs)

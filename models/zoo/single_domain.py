@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import tf_keras as keras
 
@@ -27,6 +27,9 @@ class SingleDomain(MultiDomainModel):
     Embeddings, MLP and tower are the domain's own, and learn from its rows alone. The domains share vocabularies, the
     optimizer's settings, and the epoch at which training stops.
     """
+
+    # Its weights would be shared.
+    takes_linear_part: ClassVar[bool] = False
 
     def __init__(self, config: ModelConfig, layout: FeatureLayout, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(config, layout, seed, **kwargs)

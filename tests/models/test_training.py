@@ -171,7 +171,7 @@ def test_a_training_may_stop_within_an_epoch_on_any_metric(
 def test_the_average_is_what_is_judged_and_kept(data: tuple[TransformedData, Validation], tmp_path: Path) -> None:
     plain, _ = run(data, tmp_path, config(epochs=1), "plain")
     averaged, result = run(data, tmp_path, config(epochs=1, average_epochs=0.2), "averaged")
-    assert not np.allclose(plain.linear.bias, averaged.linear.bias)
+    assert not np.allclose(plain.linear_part.bias, averaged.linear_part.bias)
     assert result.validation == data[1].judge(averaged)
 
 

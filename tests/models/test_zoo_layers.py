@@ -185,7 +185,7 @@ def test_crocodiles_linear_part_is_added_to_its_logit():
     model = shaken("crocodile, crossed")
     inputs = batch(MIXED)
     together = model.forward(tensors(inputs)).logits.numpy()
-    linear, model.linear = model.linear, None
+    linear, model.linear_part = model.linear_part, None
     alone = model.forward(tensors(inputs)).logits.numpy()
     for row, domain in enumerate(MIXED):
         own = own_sets(linear.crossed_weights, inputs, row, domain)[0].sum()
