@@ -168,7 +168,7 @@ def test_a_new_domain_and_new_fields_start_anew_and_the_rest_does_not(tmp_path: 
     np.testing.assert_array_equal(vectors[1], before["multi_embedding/value_vectors"][0])
     np.testing.assert_array_equal(vectors[[0, 2, 3]], initial["multi_embedding/value_vectors"][[0, 2, 3]])
     # u3 of domain y, in the crossed linear part: old row 1 * 4 + 3, new row 1 * 5 + 1.
-    path = "linear/crossed_weights/crossed/table"
+    path = "linear_part/crossed_weights/crossed/table"
     np.testing.assert_array_equal(after[path][6], before[path][7])
     np.testing.assert_array_equal(after[path][10:15], initial[path][10:15])
     words = "\n".join(result.in_words())
@@ -201,7 +201,7 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_part_that_is_added_starts_anew(tmp_path: Path) -> None:
     old, new = built(spec(), OLD, seed=1), built(spec(), NEW, seed=2, linear_part="shared")
     result = start(old, new, tmp_path)
-    assert result.new == ("linear/bias", "linear/shared_weights/table", "linear/shared_weights/value_vectors")
+    assert result.new == ("linear_part/bias", "linear_part/shared_weights/table", "linear_part/shared_weights/value_vectors")
 
 
 def test_a_model_is_found_by_any_of_its_paths(tmp_path: Path) -> None:
