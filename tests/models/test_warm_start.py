@@ -201,7 +201,8 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_part_that_is_added_starts_anew(tmp_path: Path) -> None:
     old, new = built(spec(), OLD, seed=1), built(spec(), NEW, seed=2, linear_part="shared")
     result = start(old, new, tmp_path)
-    assert result.new == ("linear_part/bias", "linear_part/shared_weights/table", "linear_part/shared_weights/value_vectors")
+    names = ("bias", "shared_weights/table", "shared_weights/value_vectors")
+    assert result.new == tuple(f"linear_part/{name}" for name in names)
 
 
 def test_a_model_is_found_by_any_of_its_paths(tmp_path: Path) -> None:
