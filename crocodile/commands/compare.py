@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crocodile.component_progress import ComponentProgress
+from crocodile.config_overrides import add_overrides
 from crocodile.exit_status import exit_status
 from crocodile.folder_lock import exclusive
 from crocodile.quiet_logs import log_to
@@ -76,9 +77,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--tables-only", action="store_true", help="train nothing: tables of the results that are there"
     )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a config key; may be repeated"
-    )
+    add_overrides(parser)
     parser.set_defaults(run=run)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from crocodile.config_overrides import add_overrides
 from data.checks import InputReport, check_input
 from data.description import Description
 from data.errors import InputError
@@ -103,9 +104,7 @@ def _add_log(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=location, required=True, help="folder of the log's files, or a URI such as s3://bucket/log"
     )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a config key; may be repeated"
-    )
+    add_overrides(parser)
 
 
 def _print_rows(spec: DatasetSpec, report: InputReport) -> None:

@@ -6,6 +6,7 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
+from crocodile.config_overrides import add_overrides
 from crocodile.exit_status import exit_status
 from data.errors import InputError
 from data.readers import open_reader
@@ -56,7 +57,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--split", choices=SPLITS, default="test", help="which rows (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("output/evaluation"), help="default: %(default)s")
     parser.add_argument("--batch-size", type=_positive, default=4096, help="rows a call (default: %(default)s)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a config key")
+    add_overrides(parser)
     parser.set_defaults(run=run)
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from crocodile.component_progress import ComponentProgress
+from crocodile.config_overrides import add_overrides
 from crocodile.exit_status import exit_status
 from crocodile.folder_lock import exclusive
 from crocodile.quiet_logs import log_to
@@ -42,13 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--data", type=location, required=True, help="folder of the log's files, or a URI such as s3://bucket/log"
     )
     parser.add_argument("--output", type=Path, help="where results lie (default: output/<name of the config>)")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="overrides a config key; may be repeated",
-    )
+    add_overrides(parser)
     parser.set_defaults(run=run)
 
 

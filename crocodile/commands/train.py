@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from crocodile.config_overrides import add_overrides
 from crocodile.exit_status import exit_status
 from data.errors import InputError
 from pipeline.config_file import load_config
@@ -36,13 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--run", type=Path, required=True, dest="of_run", metavar="DIR",
                         help="output folder of `crocodile run`, whose newest examples are trained on")  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, help="where the model goes; all workers see it")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="overrides a config key; may be repeated",
-    )
+    add_overrides(parser)
     parser.set_defaults(run=run)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from crocodile.config_overrides import add_overrides
 from crocodile.exit_status import exit_status
 from crocodile.folder_lock import exclusive
 from crocodile.quiet_logs import log_to
@@ -50,9 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--seeds", type=int, help="trainings of each combination; goes before the file's")
     parser.add_argument("--oracle", choices=("bayesian", "random", "grid"), help="who chooses; goes before the file's")
     parser.add_argument("--objective", choices=("gauc", "auc", "log_loss"), help="the metric; goes before the file's")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a config key; may be repeated"
-    )
+    add_overrides(parser)
     parser.set_defaults(run=run)
 
 
