@@ -29,8 +29,10 @@ class KeyIndex:
         """An empty index of int64 or text keys."""
         self._kind = kind
         self._length = 0
-        self._keys = spilled_column(kind)
-        self._hashes = SpilledArray(np.uint64)
+        self._is_integer = pa.types.is_integer(kind)
+        # What is looked up: the keys themselves, or the hashes of text.
+        self._numbers = SpilledArray(np.int64 if self._is_integer else np.uint64)
+        self._texts = None if self._is_integer else spilled_column(kind)
         self._first, self._last = 0, -1
         self._direct: SpilledArray | None = None
         self._sorted: np.ndarray | None = None
@@ -45,14 +47,13 @@ class KeyIndex:
 
     def add(self, keys: pa.Array) -> None:
         """Adds the keys of the table's next rows, none of them null; not after the first question."""
-        self._keys.add(keys)
-        if pa.types.is_integer(self._kind):
-            if len(keys):
-                ends = pc.min_max(keys).as_py()
-                self._first = min(ends["min"], self._first) if self._length else ends["min"]
-                self._last = max(ends["max"], self._last) if self._length else ends["max"]
-        else:
-            self._hashes.append(hash_keys([keys]))
+        if self._texts is not None:
+            self._texts.add(keys)
+        elif len(keys):
+            ends = pc.min_max(keys).as_py()
+            self._first = min(ends["min"], self._first) if self._length else ends["min"]
+            self._last = max(ends["max"], self._last) if self._length else ends["max"]
+        self._numbers.append(self._numbers_of(keys))
         self._length += len(keys)
 
     @property
@@ -63,7 +64,8 @@ class KeyIndex:
 
     def keys(self) -> pa.Array:
         """All keys, in memory."""
-        return self._keys.at(np.arange(self._length))
+        places = np.arange(self._length)
+        return pa.array(self._numbers.take(places), self._kind) if self._texts is None else self._texts.at(places)
 
     def rows(self, keys: pa.Array) -> pa.Array:
         """The row of each key, int32; null where the table has no such key or the key is null."""
@@ -71,7 +73,7 @@ class KeyIndex:
         valid = keys.is_valid().to_numpy(zero_copy_only=False)
         if self._direct is not None:
             # Compared before anything is subtracted: far keys must not wrap round.
-            numbers = self._numbers(keys)
+            numbers = self._numbers_of(keys)
             inside = valid & (numbers >= self._first) & (numbers <= self._last)
             rows = np.where(inside, self._direct.take(np.where(inside, numbers - self._first, 0)), -1)
             return pa.array(rows, pa.int32(), mask=rows < 0)
@@ -80,30 +82,27 @@ class KeyIndex:
         if self._ambiguous:
             return pc.index_in(keys, value_set=self.keys())
         assert self._sorted is not None
-        numbers = self._numbers(keys)
+        numbers = self._numbers_of(keys)
         places = np.minimum(np.searchsorted(self._sorted, numbers), len(self._sorted) - 1)
         found = valid & (self._sorted[places] == numbers)
         rows = pa.array(self._order[places], pa.int32(), mask=~found)
-        if pa.types.is_integer(self._kind):
+        if self._texts is None:
             return rows
-        same = pc.fill_null(pc.equal(self._keys.take(rows), keys), False)
+        same = pc.fill_null(pc.equal(self._texts.take(rows), keys), False)
         return pc.if_else(same, rows, pa.scalar(None, pa.int32()))
 
     def _build(self) -> None:
         if self._direct is not None or self._sorted is not None or not self._length:
             return
-        if pa.types.is_integer(self._kind) and self._last - self._first < _SPARSE * self._length:
+        if self._is_integer and self._last - self._first < _SPARSE * self._length:
             direct = np.full(self._last - self._first + 1, -1, np.int32)
             for places in self._places():
-                direct[self._numbers(self._keys.at(places)) - self._first] = places
+                direct[self._numbers.take(places) - self._first] = places
             self._repeats = sum(np.count_nonzero(part != -1) for part in _parts(direct)) < self._length
             self._direct = SpilledArray(np.int32)
             self._direct.append(direct)
             return
-        if pa.types.is_integer(self._kind):
-            numbers = self._numbers(self.keys())
-        else:
-            numbers = self._hashes.take(np.arange(self._length))
+        numbers = self._numbers.take(np.arange(self._length))
         self._order = np.argsort(numbers, kind="stable").astype(np.int32)
         self._sorted = numbers[self._order]
         # Two texts of one hash: as good as never, but then only a comparison of all keys is right.
@@ -114,8 +113,8 @@ class KeyIndex:
         for start in range(0, self._length, _CHUNK):
             yield np.arange(start, min(start + _CHUNK, self._length))
 
-    def _numbers(self, keys: pa.Array) -> np.ndarray:
-        if pa.types.is_integer(self._kind):
+    def _numbers_of(self, keys: pa.Array) -> np.ndarray:
+        if self._is_integer:
             numbers: np.ndarray = pc.fill_null(keys, 0).to_numpy(zero_copy_only=False)
             return numbers
         return hash_keys([keys])
