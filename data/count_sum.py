@@ -5,7 +5,7 @@ from __future__ import annotations
 from data.field_counts import Counts, add_counts
 
 # Adding a small table to a large one costs as much as the large one: so small ones wait until they are as many.
-_LEAST_WAITING = 500_000
+_LEAST_WAITING = 1 << 15
 
 
 class CountSum:

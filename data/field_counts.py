@@ -16,6 +16,7 @@ from data.feature import Feature
 from data.moments import Moments
 from data.numbers import cells, known_numbers, scaled
 from data.several_values import places_in_row, several_values
+from data.value_counts import add_values
 
 SCHEMAS = {
     "string": pa.schema([("value", pa.string()), ("count", pa.int64())]),
@@ -32,6 +33,8 @@ class FieldCounts:
       rows: Rows.
       missing: Rows without a value.
       cut: Of a multi-valued field, rows with more values than count.
+      rare: Different values that are too rare to be kept, and are not in the table.
+      rare_rows: Their rows.
       values: Table with columns value and count, each value once. Of a categorical field its values, of a numeric one
         the cells in which its numbers lie (`data.numbers.cells`).
       moments: Of a numeric field that stays a number, by shard: added up in the shards' order, so that the last digit
@@ -43,6 +46,8 @@ class FieldCounts:
     values: pa.Table
     moments: Mapping[str, Moments] = dataclasses.field(default_factory=dict)
     cut: int = 0
+    rare: int = 0
+    rare_rows: int = 0
 
 
 Counts = dict[str, FieldCounts]
@@ -105,14 +110,12 @@ def add_counts(parts: Iterable[Counts]) -> Counts:
 def _add(parts: Sequence[FieldCounts]) -> FieldCounts:
     if len(parts) == 1:
         return parts[0]
-    joined = pa.concat_tables([part.values for part in parts])
-    if joined.num_rows:
-        summed = joined.group_by("value").aggregate([("count", "sum")])
-        joined = pa.table([summed["value"], summed["count_sum"]], schema=joined.schema)
     return FieldCounts(
         sum(part.rows for part in parts),
         sum(part.missing for part in parts),
-        joined,
+        add_values([part.values for part in parts]),
         {shard: moments for part in parts for shard, moments in part.moments.items()},
         sum(part.cut for part in parts),
+        sum(part.rare for part in parts),
+        sum(part.rare_rows for part in parts),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from data.feature import Feature
@@ -93,15 +94,19 @@ def summarize(found: FieldCounts, vocabulary: pa.Table, min_count: int) -> dict[
       `values_default`, occurrences that fall to the default id, missing ones included, and `share_default`, their
       share of all occurrences (of rows, where a row has one value).
     """
-    occurrences = sum(found.values["count"].to_pylist()) + found.missing
-    default = occurrences - sum(vocabulary["count"].to_pylist())
+    occurrences = _sum(found.values["count"]) + found.rare_rows + found.missing
+    default = occurrences - _sum(vocabulary["count"])
     return {
         "min_count": min_count,
         "kept": vocabulary.num_rows,
-        "dropped": found.values.num_rows - vocabulary.num_rows,
+        "dropped": found.rare + found.values.num_rows - vocabulary.num_rows,
         "values_default": default,
         "share_default": default / occurrences if occurrences else 0.0,
     }
+
+
+def _sum(counts: pa.ChunkedArray) -> int:
+    return int(pc.sum(counts, min_count=0).as_py())
 
 
 def write_fitted_fields(fitted: FittedFields, folder: str) -> None:

@@ -172,3 +172,7 @@ class DatasetSpec(StrictModel):
     def min_count_of(self, feature: Feature) -> int:
         """The low-frequency threshold of a field."""
         return self.min_count if feature.min_count is None else feature.min_count
+
+    def min_counts(self) -> dict[str, int]:
+        """The low-frequency thresholds of all fields with a vocabulary, by name."""
+        return {field.name: self.min_count_of(field) for field in self.fields if field.has_vocabulary}

@@ -47,6 +47,14 @@ def hash_keys(columns: Sequence[pa.Array], seed: int = 0) -> np.ndarray:
     return _mix(hash_text(joined) ^ _mix(np.array([seed % 2**64], np.uint64)))
 
 
+def hash_values(values: pa.Array) -> np.ndarray:
+    """A uniform uint64 [N] for text or numbers without nulls; of numbers, from their bits: no text is made of them."""
+    if pa.types.is_string(values.type):
+        return _mix(hash_text(values))
+    numbers = values.to_numpy(zero_copy_only=False)
+    return _mix(numbers.view(f"u{numbers.itemsize}").astype(np.uint64))
+
+
 def _mix(values: np.ndarray) -> np.ndarray:
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -41,6 +41,8 @@ class FeatureTable:
             self._index.add(parsed[key.name])
             for name, column in self._columns.items():
                 column.add(parsed[name])
+        # What reading took and keeps for more, which does not come.
+        pa.default_memory_pool().release_unused()
         if self._index.has_repeats:
             raise _repeated(file, key, self._index.keys())
 

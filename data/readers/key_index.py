@@ -95,12 +95,11 @@ class KeyIndex:
         if self._direct is not None or self._sorted is not None or not self._length:
             return
         if self._is_integer and self._last - self._first < _SPARSE * self._length:
-            direct = np.full(self._last - self._first + 1, -1, np.int32)
-            for places in self._places():
-                direct[self._numbers.take(places) - self._first] = places
-            self._repeats = sum(np.count_nonzero(part != -1) for part in _parts(direct)) < self._length
-            self._direct = SpilledArray(np.int32)
-            self._direct.append(direct)
+            self._direct = SpilledArray.full(self._last - self._first + 1, -1, np.int32)
+            for rows in _chunks(self._length):
+                self._direct.put(self._numbers.take(rows) - self._first, rows)
+            found = sum(np.count_nonzero(self._direct.take(places) != -1) for places in _chunks(len(self._direct)))
+            self._repeats = found < self._length
             return
         numbers = self._numbers.take(np.arange(self._length))
         self._order = np.argsort(numbers, kind="stable").astype(np.int32)
@@ -109,10 +108,6 @@ class KeyIndex:
         self._ambiguous = bool((self._sorted[1:] == self._sorted[:-1]).any())
         self._repeats = self._ambiguous and pc.count_distinct(self.keys()).as_py() < self._length
 
-    def _places(self) -> Iterator[np.ndarray]:
-        for start in range(0, self._length, _CHUNK):
-            yield np.arange(start, min(start + _CHUNK, self._length))
-
     def _numbers_of(self, keys: pa.Array) -> np.ndarray:
         if self._is_integer:
             numbers: np.ndarray = pc.fill_null(keys, 0).to_numpy(zero_copy_only=False)
@@ -120,5 +115,5 @@ class KeyIndex:
         return hash_keys([keys])
 
 
-def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
-    return (array[start : start + _CHUNK] for start in range(0, len(array), _CHUNK))
+def _chunks(length: int) -> Iterator[np.ndarray]:
+    return (np.arange(start, min(start + _CHUNK, length)) for start in range(0, length, _CHUNK))

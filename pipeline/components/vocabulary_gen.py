@@ -54,7 +54,11 @@ class VocabularyGenExecutor(base_beam_executor.BaseBeamExecutor):
         vocabularies = artifact_utils.get_single_instance(output_dict["vocabularies"])
         shards = column_shards(artifact_utils.get_split_uri(input_dict["columns"], TRAIN))
         tasks = [(shard.rows, CountTask(shard.path, dataset)) for shard in shards]
-        counting = CountFieldValues(local_workers(self._beam_pipeline_args), sum(shard.rows for shard in shards))
+        counting = CountFieldValues(
+            local_workers(self._beam_pipeline_args),
+            DatasetSpec.model_validate_json(dataset).min_counts(),
+            sum(shard.rows for shard in shards),
+        )
         with unfinished_folder(vocabularies.uri) as folder, self._make_beam_pipeline() as pipeline:
             _ = (
                 pipeline

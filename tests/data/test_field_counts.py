@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.count_parts import divide_counts, without_rare
 from data.count_sum import CountSum
 from data.field_counts import Counts, add_counts, count_fields
 from data.fitted_fields import FittedFields, fit_fields, read_fitted_fields, write_fitted_fields
@@ -105,6 +106,26 @@ def test_means_and_deviations_equal_numpys(shards: list) -> None:
     found = fitted.summary["price"]
     assert found["mean"] == pytest.approx(prices.mean() if len(prices) else 0, abs=1e-6)
     assert found["deviation"] == pytest.approx(prices.std() if len(prices) else 0, rel=1e-6, abs=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(shards=shards, seed=st.integers(0, 1000), parts=st.integers(1, 5), at_once=st.integers(1, 8))
+def test_parts_without_rare_values_give_the_vocabularies_of_the_whole(
+    shards: list, seed: int, parts: int, at_once: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("data.value_counts._AT_ONCE", at_once)
+        by_part: dict[int, list[Counts]] = {}
+        for one in counted(shards):
+            for part, found in enumerate(divide_counts(one, parts)):
+                by_part.setdefault(part, []).append(found)
+        order = random.Random(seed)
+        whole = [without_rare(merged(found, order), SPEC.min_counts()) for found in by_part.values()]
+        together = merged(whole, order)
+    for name, min_count in SPEC.min_counts().items():
+        if name in together:
+            assert all(count >= min_count for count in together[name].values["count"].to_pylist())
+    assert same(fit_fields(together, SPEC), fit_fields(merged(counted(shards), order), SPEC))
 
 
 def test_nine_occurrences_fall_to_the_default_and_ten_do_not() -> None:

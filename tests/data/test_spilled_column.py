@@ -94,3 +94,15 @@ def test_no_room_for_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     with pytest.raises(OSError, match="TMPDIR names its folder.*missing"):
         SpilledArray(np.int64).append(np.zeros(1 << 20, np.int64))
+
+
+@pytest.mark.parametrize("length", [1000, 9 << 20])
+def test_an_array_is_set_by_place(length: int) -> None:
+    array = SpilledArray.full(length, -1, np.int32)
+    places = np.random.default_rng(0).permutation(length)[: length // 2]
+    for part in np.array_split(places, 3):
+        array.put(part, part)
+    everywhere = np.arange(length)
+    expected = np.full(length, -1, np.int32)
+    expected[places] = places
+    assert (array.take(everywhere) == expected).all()
