@@ -49,7 +49,7 @@ class ScoringJob:
     input_format: str | None = None
     keys: tuple[str, ...] = ()
     batch_size: int = 512
-    in_flight: int = 4
+    in_flight: int = 8
     limit: int | None = None
     failed: Path | None = None
     max_failed: int = 1000

@@ -62,7 +62,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--restart", action="store_true", help="begin anew, whatever an earlier run has done")
     parser.add_argument("--batch-size", type=int, default=512, metavar="N", help="most rows in a request (%(default)s)")
     parser.add_argument(
-        "--in-flight", type=int, default=4, metavar="N", help="requests under way at once (%(default)s)"
+        "--in-flight", type=int, default=8, metavar="N", help="requests under way at once (%(default)s)"
     )
     parser.add_argument("--timeout", type=float, default=30.0, metavar="S", help="deadline of a request (%(default)s)")
     parser.add_argument("--version", type=int, metavar="N", help="the version to ask (the latest)")
