@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.layers.domain_routing import for_each_domain
-from models.layers.precision import dense_product
+from models.layers.precision import dense_layer, rounded
 from models.layers.stacked_uniform import StackedUniform
 
 
@@ -72,18 +72,20 @@ class DomainExperts(keras.layers.Layer):
     def call(self, x: tf.Tensor, rows_per_domain: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Runs each domain's experts on its own rows."""
         # Unstacked once: a slice a domain would have a gradient as large as all domains' weights, S times.
-        kernels = [tf.unstack(kernel) for kernel in self.kernels]
-        biases = [tf.unstack(bias) for bias in self.biases]
+        kernels = [tf.unstack(rounded(kernel)) for kernel in self.kernels]
+        biases = [tf.unstack(rounded(bias)) for bias in self.biases]
         last = len(self.units) - 1
 
         def experts(domain: int, rows: tf.Tensor) -> tf.Tensor:
             for i in range(len(self.units)):
-                rows = tf.nn.relu(dense_product(rows, kernels[i][domain]) + biases[i][domain])
+                rows = dense_layer(rows, kernels[i][domain], biases[i][domain])
                 if training and self.dropout and i < last:
+                    rows = tf.cast(rows, tf.float32)
                     rows = tf.nn.dropout(rows, self.dropout, seed=self.seed + i * self.num_domains + domain)
             return rows
 
-        return for_each_domain(experts, x, rows_per_domain, self.num_domains, axis=1)
+        out = for_each_domain(experts, rounded(x), rows_per_domain, self.num_domains, axis=1, dense=True)
+        return tf.cast(out, tf.float32)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make an equal layer."""

@@ -13,9 +13,12 @@ knows.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
+
+from models.layers.precision import in_blocks
 
 # The smallest normal float32: below it a sigmoid has vanished, and its logarithm is cut off rather than
 # infinite.
@@ -101,6 +104,7 @@ def for_each_domain(
     rows_per_domain: tf.Tensor,
     num_domains: int,
     axis: int = 0,
+    dense: bool = False,
 ) -> tf.Tensor:
     """Applies each domain's own function to its own rows.
 
@@ -110,9 +114,15 @@ def for_each_domain(
       rows_per_domain: int32 [S].
       num_domains: Number S of domains.
       axis: Axis of the rows: 0 for [N', ...], 1 for set-major [M, N', ...].
+      dense: Whether the function is made of dense layers, which in bfloat16 take their rows in blocks.
 
     Returns:
       The results, N' along `axis`, in the order of `x`.
     """
+    if num_domains == 1:
+        return function(0, x)
     slices = tf.split(x, rows_per_domain, axis=axis, num=num_domains)
-    return tf.concat([function(domain, rows) for domain, rows in enumerate(slices)], axis=axis)
+    functions = [partial(function, domain) for domain in range(num_domains)]
+    if dense:
+        functions = [partial(in_blocks, own, axis=axis) for own in functions]
+    return tf.concat([own(rows) for own, rows in zip(functions, slices, strict=True)], axis=axis)

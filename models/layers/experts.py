@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from models.layers.precision import dense_product
+from models.layers.precision import dense_layer
 from models.layers.stacked_uniform import StackedUniform
 
 
@@ -68,10 +68,10 @@ class ExpertStack(keras.layers.Layer):
         """Runs all experts."""
         last = len(self.units) - 1
         for i, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
-            x = tf.nn.relu(dense_product(x, kernel) + bias)
+            x = dense_layer(x, kernel, bias)
             if training and self.dropout and i < last:
-                x = tf.nn.dropout(x, self.dropout, seed=self.seed + i)
-        return x
+                x = tf.nn.dropout(tf.cast(x, tf.float32), self.dropout, seed=self.seed + i)
+        return tf.cast(x, tf.float32)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make an equal layer."""

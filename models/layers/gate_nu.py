@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.layers.domain_routing import for_each_domain
-from models.layers.precision import dense_product
+from models.layers.precision import dense_layer, rounded
 from models.layers.stacked_uniform import StackedUniform
 
 
@@ -56,15 +56,16 @@ class GateNu(keras.layers.Layer):
 
     def call(self, x: tf.Tensor, rows_per_domain: tf.Tensor) -> tf.Tensor:
         """Computes every row's gate."""
-        kernels, biases = tf.unstack(self.out_kernel), tf.unstack(self.out_bias)
-        hidden = tf.nn.relu(dense_product(x, self.kernel) + self.bias)
+        kernels, biases = tf.unstack(rounded(self.out_kernel)), tf.unstack(rounded(self.out_bias))
+        hidden = dense_layer(x, self.kernel, self.bias)
         scores = for_each_domain(
-            lambda domain, rows: dense_product(rows, kernels[domain]) + biases[domain],
+            lambda domain, rows: dense_layer(rows, kernels[domain], biases[domain], relu=False),
             hidden,
             rows_per_domain,
             self.num_domains,
+            dense=True,
         )
-        return 2 * tf.sigmoid(scores)
+        return 2 * tf.sigmoid(tf.cast(scores, tf.float32))
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make an equal layer."""

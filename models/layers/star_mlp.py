@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.layers.domain_routing import for_each_domain
-from models.layers.precision import dense_product
+from models.layers.precision import dense_layer, rounded
 from models.layers.stacked_uniform import StackedUniform
 
 
@@ -66,17 +66,22 @@ class StarMlp(keras.layers.Layer):
     def call(self, x: tf.Tensor, rows_per_domain: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Runs every row through its own domain's MLP."""
         last = len(self.units) - 1
-        kernels = [tf.unstack(w * own) for w, own in zip(self.kernels, self.factors, strict=True)]
-        biases = [tf.unstack(b + own) for b, own in zip(self.biases, self.domain_biases, strict=True)]
+        kernels = [w * own for w, own in zip(self.kernels, self.factors, strict=True)]
+        biases = [b + own for b, own in zip(self.biases, self.domain_biases, strict=True)]
+        hidden = [tf.unstack(rounded(kernel)) for kernel in kernels[:-1]]
+        hidden_biases = [tf.unstack(rounded(bias)) for bias in biases[:-1]]
+        logit_kernels, logit_biases = tf.unstack(kernels[-1]), tf.unstack(biases[-1])
 
         def mlp(domain: int, rows: tf.Tensor) -> tf.Tensor:
             for i in range(last):
-                rows = tf.nn.relu(dense_product(rows, kernels[i][domain]) + biases[i][domain])
+                rows = dense_layer(rows, hidden[i][domain], hidden_biases[i][domain])
                 if training and self.dropout:
+                    rows = tf.cast(rows, tf.float32)
                     rows = tf.nn.dropout(rows, self.dropout, seed=self.seed + i * self.num_domains + domain)
-            return tf.matmul(rows, kernels[last][domain]) + biases[last][domain]
+            return tf.matmul(tf.cast(rows, tf.float32), logit_kernels[domain]) + logit_biases[domain]
 
-        return for_each_domain(mlp, x, rows_per_domain, self.num_domains)
+        x = rounded(x) if last else x
+        return for_each_domain(mlp, x, rows_per_domain, self.num_domains, dense=True)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make an equal layer."""

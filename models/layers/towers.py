@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.layers.domain_routing import for_each_domain
-from models.layers.precision import dense_product
+from models.layers.precision import dense_layer, rounded
 from models.layers.stacked_uniform import StackedUniform
 
 
@@ -70,17 +70,21 @@ class DomainTowers(keras.layers.Layer):
     def call(self, x: tf.Tensor, rows_per_domain: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Scores every row in its own domain's tower."""
         # Unstacked once: a slice a domain would have a gradient as large as all domains' weights, S times.
-        kernels = [tf.unstack(kernel) for kernel in self.kernels]
-        biases = [tf.unstack(bias) for bias in self.biases]
+        hidden = [tf.unstack(rounded(kernel)) for kernel in self.kernels[:-1]]
+        hidden_biases = [tf.unstack(rounded(bias)) for bias in self.biases[:-1]]
+        kernels, biases = tf.unstack(self.kernels[-1]), tf.unstack(self.biases[-1])
 
         def tower(domain: int, rows: tf.Tensor) -> tf.Tensor:
             for i in range(len(self.hidden_units)):
-                rows = tf.nn.relu(dense_product(rows, kernels[i][domain]) + biases[i][domain])
+                rows = dense_layer(rows, hidden[i][domain], hidden_biases[i][domain])
                 if training and self.dropout:
+                    rows = tf.cast(rows, tf.float32)
                     rows = tf.nn.dropout(rows, self.dropout, seed=self.seed + i * self.num_domains + domain)
-            return tf.matmul(rows, kernels[-1][domain]) + biases[-1][domain]
+            return tf.matmul(tf.cast(rows, tf.float32), kernels[domain]) + biases[domain]
 
-        return tf.squeeze(for_each_domain(tower, x, rows_per_domain, self.num_domains), axis=-1)
+        x = rounded(x) if self.hidden_units else x
+        logits = for_each_domain(tower, x, rows_per_domain, self.num_domains, dense=True)
+        return tf.squeeze(logits, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make an equal layer."""
