@@ -75,7 +75,7 @@ class PersonalizedTowers(keras.layers.Layer):
         """Scores every row in its own domain's tower."""
         gate_input = tf.concat([prior, tf.stop_gradient(x)], axis=-1)
         for i, (layer, gate) in enumerate(zip(self.layers, self.gates, strict=True)):
-            x = gate(gate_input, rows_per_domain) * layer(x[tf.newaxis], rows_per_domain)[0]
+            x = gate(gate_input, rows_per_domain) * tf.squeeze(layer(tf.expand_dims(x, 0), rows_per_domain), 0)
             if training and self.dropout:
                 x = tf.nn.dropout(x, self.dropout, seed=self.seed + i)
         kernels, biases = tf.unstack(self.kernel), tf.unstack(self.bias)

@@ -50,7 +50,7 @@ class AdaSparse(MultiDomainModel):
 
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
         """Embeddings and the pruned MLP."""
-        embeddings = self.embedding(batch.ids, batch.values, training=training)[0]
+        embeddings = tf.squeeze(self.embedding(batch.ids, batch.values, training=training), 0)
         domain = self.domain_indicator(batch.domain)
         hidden = self.mlp(tf.concat([domain, embeddings], axis=-1), domain, batch.known, training=training)
         return ForwardPass(tf.squeeze(self.logit(hidden), axis=-1))

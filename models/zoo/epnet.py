@@ -48,7 +48,7 @@ class EpNet(MultiDomainModel):
 
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
         """Embeddings, their gate, the MLP."""
-        embeddings = self.embedding(batch.ids, batch.values, training=training)[0]
+        embeddings = tf.squeeze(self.embedding(batch.ids, batch.values, training=training), 0)
         personal = self.embedding_gate(embeddings, batch.domain)
         hidden = self.mlp(personal[tf.newaxis], training=training)[0]
         return ForwardPass(tf.squeeze(self.logit(hidden), axis=-1))

@@ -59,7 +59,7 @@ class HiNet(MultiDomainModel):
 
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
         """Scenario extraction and the domain's tower."""
-        x = self.embedding(batch.ids, batch.values, training=training)[0]
+        x = tf.squeeze(self.embedding(batch.ids, batch.values, training=training), 0)
         expert_outputs = self.experts(x, training=training)
         shared, of_domains = expert_outputs[0], expert_outputs[1:]
         own = tf.einsum("ns,snd->nd", tf.one_hot(batch.domain, self.layout.num_domains), of_domains)

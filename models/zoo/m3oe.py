@@ -64,7 +64,7 @@ class M3oE(MultiDomainModel):
 
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
         """Features of the domain, experts, fusion, the domain's tower."""
-        x = self.embedding(batch.ids, batch.values, training=training)[0]
+        x = tf.squeeze(self.embedding(batch.ids, batch.values, training=training), 0)
         features = self.mapping(self.star(x, batch.rows_per_domain)) + self.skip(x)
 
         expert_outputs = self.experts(features[tf.newaxis], training=training)

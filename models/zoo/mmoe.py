@@ -41,7 +41,7 @@ class MMoE(MultiDomainModel):
         """Experts, the domain's mixture of them, its tower."""
         embeddings = self.embedding(batch.ids, batch.values, training=training)
         expert_outputs = self.experts(embeddings, training=training)
-        gate_weights = self.gate(embeddings[0], batch.rows_per_domain)
+        gate_weights = self.gate(tf.squeeze(embeddings, 0), batch.rows_per_domain)
         mixed = tf.reduce_sum(gate_weights * expert_outputs, axis=0)
         logits = self.towers(mixed, batch.rows_per_domain, training=training)
         return ForwardPass(logits, expert_outputs, gate_weights)

@@ -65,7 +65,7 @@ class PepNet(MultiDomainModel):
 
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
         """Embeddings, EPNet, PPNet."""
-        embeddings = self.embedding(batch.ids, batch.values, training=training)[0]
+        embeddings = tf.squeeze(self.embedding(batch.ids, batch.values, training=training), 0)
         personal = self.embedding_gate(embeddings, batch.domain)
         width = self.config.embedding_dim
         prior = tf.concat([embeddings[:, i * width : (i + 1) * width] for i in self.prior_fields], axis=-1)

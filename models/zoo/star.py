@@ -58,7 +58,7 @@ class Star(MultiDomainModel):
 
     def forward_routed(self, batch: RoutedBatch, training: bool) -> ForwardPass:
         """The star-shaped MLP and the auxiliary network, added."""
-        embeddings = self.embedding(batch.ids, batch.values, training=training)[0]
+        embeddings = tf.squeeze(self.embedding(batch.ids, batch.values, training=training), 0)
         normalized = embeddings
         if self.normalization is not None:
             normalized = self.normalization(embeddings, batch.rows_per_domain, batch.known, training=training)
@@ -66,5 +66,5 @@ class Star(MultiDomainModel):
 
         hidden = tf.concat([self.domain_indicator(batch.domain), embeddings], axis=-1)
         if self.auxiliary is not None:
-            hidden = self.auxiliary(hidden[tf.newaxis], training=training)[0]
+            hidden = tf.squeeze(self.auxiliary(tf.expand_dims(hidden, 0), training=training), 0)
         return ForwardPass(tf.squeeze(logits + self.auxiliary_logit(hidden), axis=-1))
