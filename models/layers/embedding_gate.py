@@ -56,8 +56,7 @@ class EmbeddingGate(keras.layers.Layer):
 
     def call(self, embeddings: tf.Tensor, domain: tf.Tensor) -> tf.Tensor:
         """Scales every element of the embeddings."""
-        x = tf.concat([self.indicator(domain), tf.stop_gradient(embeddings)], axis=-1)
-        return self.gate(x, tf.shape(x)[:1]) * embeddings
+        return self.gate((self.indicator(domain), embeddings), tf.shape(embeddings)[:1]) * embeddings
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make an equal layer."""

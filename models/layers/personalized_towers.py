@@ -73,9 +73,9 @@ class PersonalizedTowers(keras.layers.Layer):
 
     def call(self, x: tf.Tensor, prior: tf.Tensor, rows_per_domain: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Scores every row in its own domain's tower."""
-        gate_input = tf.concat([prior, tf.stop_gradient(x)], axis=-1)
+        gate_inputs = (prior, x)
         for i, (layer, gate) in enumerate(zip(self.layers, self.gates, strict=True)):
-            x = gate(gate_input, rows_per_domain) * tf.squeeze(layer(tf.expand_dims(x, 0), rows_per_domain), 0)
+            x = gate(gate_inputs, rows_per_domain) * tf.squeeze(layer(tf.expand_dims(x, 0), rows_per_domain), 0)
             if training and self.dropout:
                 x = tf.nn.dropout(x, self.dropout, seed=self.seed + i)
         kernels, biases = tf.unstack(self.kernel), tf.unstack(self.bias)

@@ -58,10 +58,36 @@ def dense_layer(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, relu: bool = T
         # A product of two matrices is faster than a batch of one.
         x, kernel, bias = (tf.squeeze(part, axis=0) for part in (x, kernel, bias))
         return tf.expand_dims(dense_layer(x, kernel, bias, relu), axis=0)
-    product = tf.matmul(x, kernel)
+    return add_bias(tf.matmul(x, kernel), bias, relu)
+
+
+def add_bias(product: tf.Tensor, bias: tf.Tensor, relu: bool = True) -> tf.Tensor:
+    """What follows a product in `dense_layer`.
+
+    In training steps the bias' gradient is a product, too, with ones: added up in float32, and faster than a sum over
+    rows.
+
+    Args:
+      product: [..., N, outputs].
+      bias: [outputs] or [..., 1, outputs], of the same type.
+      relu: Whether a ReLU follows.
+    """
     if _traced() is None:
         return tf.nn.relu(product + bias) if relu else product + bias
-    return _add_bias(product, bias, relu)
+
+    @tf.custom_gradient
+    def add(product: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
+        out = tf.nn.relu(product + bias) if relu else product + bias
+
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            if relu:
+                upstream = tf.raw_ops.ReluGrad(gradients=upstream, features=out)
+            ones = tf.ones([1, tf.shape(upstream)[-2]], upstream.dtype)
+            return upstream, tf.reshape(tf.matmul(ones, upstream), tf.shape(bias))
+
+        return out, gradient
+
+    return add(product, bias)
 
 
 def in_blocks(function: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor, axis: int) -> tf.Tensor:
@@ -101,21 +127,3 @@ def lacks_bfloat16() -> bool:
 def _traced() -> Precision | None:
     """Precision of the training step that is being traced; None outside of one."""
     return getattr(_TRACED, "precision", None)
-
-
-def _add_bias(product: tf.Tensor, bias: tf.Tensor, relu: bool) -> tf.Tensor:
-    """As TensorFlow does, with a product for the bias' gradient: added up in float32, and faster than a sum of rows."""
-
-    @tf.custom_gradient
-    def add(product: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
-        out = tf.nn.relu(product + bias) if relu else product + bias
-
-        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            if relu:
-                upstream = tf.raw_ops.ReluGrad(gradients=upstream, features=out)
-            ones = tf.ones([1, tf.shape(upstream)[-2]], upstream.dtype)
-            return upstream, tf.reshape(tf.matmul(ones, upstream), tf.shape(bias))
-
-        return out, gradient
-
-    return add(product, bias)

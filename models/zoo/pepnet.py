@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -68,5 +69,15 @@ class PepNet(MultiDomainModel):
         embeddings = tf.squeeze(self.embedding(batch.ids, batch.values, training=training), 0)
         personal = self.embedding_gate(embeddings, batch.domain)
         width = self.config.embedding_dim
-        prior = tf.concat([embeddings[:, i * width : (i + 1) * width] for i in self.prior_fields], axis=-1)
+        # As few slices as may be: the gradient of each is as large as all embeddings.
+        prior = tf.concat([embeddings[:, i * width : j * width] for i, j in _runs(self.prior_fields)], axis=-1)
         return ForwardPass(self.towers(personal, prior, batch.rows_per_domain, training=training))
+
+
+def _runs(fields: Sequence[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as ranges without gaps: [0, 1, 5] as (0, 2) and (5, 6)."""
+    runs: list[tuple[int, int]] = []
+    for field in fields:
+        first = runs.pop()[0] if runs and runs[-1][1] == field else field
+        runs.append((first, field + 1))
+    return runs

@@ -97,7 +97,7 @@ def test_the_prior_learns_through_the_tower_gates():
 
 def test_a_gate_is_between_off_and_double_and_starts_from_one():
     gate = GateNu(NUM_DOMAINS, 2, 3)
-    x = tf.random.stateless_normal([6, 4], seed=(0, 0))
+    x = (tf.random.stateless_normal([6, 4], seed=(0, 0)), tf.random.stateless_normal([6, 3], seed=(0, 1)))
     rows = tf.constant([2, 0, 4])
     gate(x, rows)
     gate.out_kernel.assign(tf.zeros_like(gate.out_kernel))
