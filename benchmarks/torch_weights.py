@@ -50,19 +50,21 @@ def _mmoe(model: Any) -> Weights:
 def _ple(model: Any) -> Weights:
     (level,) = model.levels
     yield from _mlps("shared", level.shared_experts)
-    for s, stack in enumerate(level.domain_experts.stacks):
-        for name, weight in _mlps("own", stack):
-            yield name.replace("own.0", f"own.{s}"), weight
+    own = level.domain_experts
+    for i, (kernels, biases) in enumerate(zip(own.kernels, own.biases, strict=True)):
+        for s in range(own.num_domains):
+            (kernel,), (bias,) = kernels[s].numpy(), biases[s].numpy()
+            yield from _linear(f"own.{s}.{2 * i}", kernel, bias)
     yield from _gates("gates", level.gate)
     yield from _mlps("towers", model.towers)
 
 
 def _star(model: Any) -> Weights:
-    normalization, towers = model.normalization, model.towers
+    normalization, mlp = model.normalization, model.mlp
     for name in ("scale", "shift", "domain_scale", "domain_shift"):
         yield f"normalization.{name}", getattr(normalization, name)
     for name in ("kernels", "biases", "factors", "domain_biases"):
-        for i, weight in enumerate(getattr(towers, name)):
+        for i, weight in enumerate(getattr(mlp, name)):
             yield f"{name}.{i}", weight
     yield "indicator.weight", model.domain_indicator.table
     for name, weight in _mlps("auxiliary", model.auxiliary):
@@ -80,7 +82,7 @@ def _pepnet(model: Any) -> Weights:
         yield from _linear(f"gate_hidden.{i}", gate.kernel, gate.bias)
         for s in range(towers.num_domains):
             yield from _linear(f"gates.{s}.{i}", gate.out_kernel[s], gate.out_bias[s])
-            yield from _linear(f"layers.{s}.{i}", layer.kernels[0][s], layer.biases[0][s])
+            yield from _linear(f"layers.{s}.{i}", layer.kernels[0][s, 0], layer.biases[0][s])
     for s in range(towers.num_domains):
         yield from _linear(f"logits.{s}", towers.kernel[s], towers.bias[s])
 
