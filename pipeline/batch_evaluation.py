@@ -151,7 +151,9 @@ def evaluate(
                     )  # fmt: skip
                     table = table.append_column(column, pa.array(scores, pa.float32()))
                 if writer is None:
-                    writer = stack.enter_context(pq.ParquetWriter(unfinished, table.schema))
+                    # Of ids and scores a dictionary would take time, and more room than it saves.
+                    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
+                    writer = stack.enter_context(pq.ParquetWriter(unfinished, table.schema, use_dictionary=texts))
                 writer.write_table(table)
         if writer is None:
             raise InputError(f"{data_dir}: the {split} split of the config has no rows in this log")

@@ -16,7 +16,7 @@ from models.metrics.pair_counts import BINS, Tally
 from models.metrics.replicates import centred, interval
 from models.metrics.row_checks import check_rows
 from models.metrics.score_order import score_order
-from models.metrics.slices import Slices
+from models.metrics.slices import Slices, rows_of_slices
 from models.metrics.sorted_rows import SortedRows
 from models.metrics.summary import METRICS, Summary, record
 
@@ -134,11 +134,7 @@ class _Division:
         self._name, self._slices, self._groups, self._chunks = name, slices, groups, chunks
         self._rows = np.zeros(len(slices), np.int64)
         for chunk in chunks():
-            codes = chunk.slices[name]
-            self._rows += (
-                np.array([codes.size]) if len(slices) == 1 and not codes.any()
-                else np.bincount(codes[codes >= 0], minlength=len(slices))
-            )  # fmt: skip
+            self._rows += rows_of_slices(chunk.slices[name], len(slices))
         self._cells = self._number_cells()
 
     def judge(
