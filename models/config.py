@@ -238,7 +238,7 @@ class TrainingConfig(StrictModel):
       clip_variable_norm: The same of every dense variable's gradient and its own norm.
       clip_value: Elements of dense gradients are brought into [-`clip_value`, `clip_value`]; never when not given.
       seed: Decides initial weights, row order, dropout and CovLoss samples.
-      shuffle_buffer: Rows among which the next one is drawn at random; the log is in order of time.
+      shuffle_buffer: Rows that are put in a random order together, block by block; the log is in order of time.
       checkpoint_every_steps: Steps between two checkpoints from which a killed training resumes.
       warm_start: The model that a training goes on from: `none`; `last_blessed`, the newest model that the Evaluator
         blessed, where there is one yet; or a path: of a SavedModel, of the base path of its versions (the newest

@@ -61,17 +61,21 @@ class TransformedData:
 
         Args:
           batch_size: Rows a batch; the last one may be smaller.
-          shuffle_buffer: Rows held for shuffling; 0 keeps the order.
+          shuffle_buffer: Rows of a block; every order of a block's rows is as likely as any other. 0 keeps the order.
           seed: Decides the order; the same seed gives the same order.
           share: Which parts of every batch are wanted, one after the other; they may be of no row.
 
         Returns:
           A dataset of dictionaries of tensors of shape (batch_size, …).
         """
-        records = self.records()
         if shuffle_buffer:
-            records = records.shuffle(shuffle_buffer, seed=seed, reshuffle_each_iteration=False)
-        batches = records.batch(batch_size)
+            # Blocks, not a buffer from which one row after the other is drawn: a row at a time costs three times as
+            # much as reading it. The next block is read and shuffled while this one is trained on.
+            blocks = self.records().batch(shuffle_buffer).enumerate()
+            blocks = blocks.map(lambda number, rows: _shuffled(rows, seed, number)).prefetch(1)
+            batches = blocks.rebatch(batch_size)
+        else:
+            batches = self.records().batch(batch_size)
         if share.total > 1:
             batches = batches.flat_map(lambda batch: _parts(batch, share))
         return batches.map(self._parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
@@ -95,6 +99,10 @@ class TransformedData:
 
     def _parse(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         return tf.io.parse_example(serialized, dict(self.feature_spec))
+
+
+def _shuffled(rows: tf.Tensor, seed: int, block: tf.Tensor) -> tf.Tensor:
+    return tf.gather(rows, tf.random.experimental.stateless_shuffle(tf.range(tf.size(rows)), tf.stack([seed, block])))
 
 
 def _parts(batch: tf.Tensor, share: Share) -> tf.data.Dataset:
