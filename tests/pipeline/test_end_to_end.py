@@ -190,7 +190,8 @@ def resumed_run(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> 
         start_new_session=True,
     )
     deadline = time.monotonic() + 300
-    while not list(run.output.glob("checkpoints/*/latest/*.index")):
+    # Named in this file, a checkpoint is whole; its other files come before.
+    while not list(run.output.glob("checkpoints/*/latest/checkpoint")):
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline, "no checkpoint within five minutes"
         time.sleep(0.02)
