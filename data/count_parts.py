@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import pyarrow.compute as pc
 
 from data.field_counts import Counts, FieldCounts
-from data.value_counts import divide_values
+from data.value_counts import divide_values, occurrences
 
 
 def divide_counts(counts: Counts, parts: int) -> Iterator[Counts]:
@@ -35,11 +35,10 @@ def without_rare(counts: Counts, min_counts: Mapping[str, int]) -> Counts:
         if field is None:
             continue
         often = field.values.filter(pc.greater_equal(field.values["count"], min_count))
-        total, left = (pc.sum(table["count"], min_count=0).as_py() for table in (field.values, often))
         kept[name] = dataclasses.replace(
             field,
             values=often,
             rare=field.rare + field.values.num_rows - often.num_rows,
-            rare_rows=field.rare_rows + total - left,
+            rare_rows=field.rare_rows + occurrences(field.values) - occurrences(often),
         )
     return kept

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 
 from data.feature import Feature
@@ -19,6 +18,7 @@ from data.numbers import boundaries
 from data.output_files import open_output
 from data.spec import DatasetSpec
 from data.storage import DataPath
+from data.value_counts import occurrences
 from data.vocabulary import select_vocabulary, vocabulary_file_name
 
 NUMBERS = "numbers.json"
@@ -94,19 +94,15 @@ def summarize(found: FieldCounts, vocabulary: pa.Table, min_count: int) -> dict[
       `values_default`, occurrences that fall to the default id, missing ones included, and `share_default`, their
       share of all occurrences (of rows, where a row has one value).
     """
-    occurrences = _sum(found.values["count"]) + found.rare_rows + found.missing
-    default = occurrences - _sum(vocabulary["count"])
+    total = occurrences(found.values) + found.rare_rows + found.missing
+    default = total - occurrences(vocabulary)
     return {
         "min_count": min_count,
         "kept": vocabulary.num_rows,
         "dropped": found.rare + found.values.num_rows - vocabulary.num_rows,
         "values_default": default,
-        "share_default": default / occurrences if occurrences else 0.0,
+        "share_default": default / total if total else 0.0,
     }
-
-
-def _sum(counts: pa.ChunkedArray) -> int:
-    return int(pc.sum(counts, min_count=0).as_py())
 
 
 def write_fitted_fields(fitted: FittedFields, folder: str) -> None:

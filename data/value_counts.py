@@ -32,6 +32,11 @@ def divide_values(table: pa.Table, parts: int) -> Iterator[pa.Table]:
         yield table.filter(pc.equal(places, part))
 
 
+def occurrences(table: pa.Table) -> int:
+    """How often all values of a table with a column count occur together."""
+    return int(pc.sum(table["count"], min_count=0).as_py())
+
+
 def _grouped(table: pa.Table) -> pa.Table:
     if not table.num_rows:
         return table

@@ -2,7 +2,7 @@
 
 Stock `tft.vocabulary` handles one element at a time and one field a pass. Here a shard's fields are counted by Arrow's
 hash kernels, and counts of shards add up in any order, on any runner. They travel in parts, a value always in the same
-one, and a part loses its rare values as soon as it is complete: no process ever holds all values of a long log twice.
+one, and a part loses its rare values as soon as it is complete.
 """
 
 from __future__ import annotations
