@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.metrics.code_columns import extent
 from models.metrics.row_checks import column
 
 
@@ -46,10 +47,12 @@ def group_codes(groups: npt.ArrayLike, rows: int) -> GroupCodes:
         raise ValueError(f"groups must be integers, text or bytes, found {array.dtype}")
     if array.dtype.kind in "iub":
         integers = array.astype(np.uint8) if array.dtype.kind == "b" else array
-        lowest, highest = int(integers.min()), int(integers.max())
+        lowest, highest = extent(integers)
         if highest - lowest < array.size + 1024 and highest < 2**63:
             keys = np.arange(lowest, highest + 1, dtype=np.int64)
-            return GroupCodes(integers.astype(np.int64) - lowest, keys)
+            whole = integers.astype(np.int64, copy=False)
+            # The caller's own array where it needs no change: codes are read and never written.
+            return GroupCodes(whole - lowest if lowest else whole, keys)
         distinct, inverse = np.unique(integers, return_inverse=True)
         return GroupCodes(inverse.astype(np.int64, copy=False), distinct)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +11,15 @@ import numpy.typing as npt
 
 from models.metrics.bootstrap import NO_BOOTSTRAP, Bootstrap, group_hashes, resample
 from models.metrics.group_codes import group_codes
-from models.metrics.grouped_auc import grouped_aucs
+from models.metrics.packed_rows import packed_counts
 from models.metrics.pair_counts import BINS, Tally
 from models.metrics.replicates import centred, interval
 from models.metrics.row_checks import check_rows
 from models.metrics.score_order import score_order
+from models.metrics.slice_counts import SliceCounts, calibration_errors
 from models.metrics.slices import Slices, rows_of_slices
 from models.metrics.sorted_rows import SortedRows
-from models.metrics.summary import METRICS, Summary, record
+from models.metrics.summary import METRICS, Summary
 
 _Floats = npt.NDArray[np.float64]
 
@@ -91,6 +92,11 @@ def judge_numbered(
       bootstrap: How intervals are found.
       min_group_rows: Rows that a group needs to count towards the gAUC.
     """
+    names = {name: division.names for name, division in divisions.items()}
+    # Intervals need the rows themselves again, in order of score.
+    packed = None if bootstrap.replicates else packed_counts(labels, scores, codes, len(keys), divisions)
+    if packed is not None:
+        return {name: _judged(names[name], counts.summaries(min_group_rows)) for name, counts in packed.items()}
     order, ranks, sorted_labels = score_order(labels, scores)
     groups: npt.NDArray[Any] = codes.astype(np.int32 if len(keys) < 2**31 else np.int64, copy=False)[order]
     rows = SortedRows.of(
@@ -100,7 +106,6 @@ def judge_numbered(
         groups,
         {name: _take(division.codes, order) for name, division in divisions.items()},
     )
-    names = {name: division.names for name, division in divisions.items()}
     return judge_sorted(lambda: iter((rows,)), keys, names, bootstrap, min_group_rows)
 
 
@@ -145,30 +150,20 @@ class _Division:
             self._feed(tally, chunk)
         # Cells ascend by slice, so each slice's cells lie side by side.
         bounds = np.searchsorted(self._cells, np.arange(len(self._slices) + 1) * self._groups)
-        of_slices, of_cells = tally.of_slices, tally.of_cells
-        gaucs = grouped_aucs(of_cells, bounds, min_group_rows)
-        aucs, errors = of_slices.auc(), tally.calibration_errors()
-        replicates: list[dict[str, _Floats]] = [{} for _ in self._slices]
-        if hashes is not None:
-            replicates = self._replicates(tally, bootstrap, hashes, min_group_rows)
-        found = {}
-        for s in np.flatnonzero(of_slices.rows):
-            losses, predictions = tally.sums[bounds[s] : bounds[s + 1]].sum(axis=0)
-            summary = record(
-                auc=float(aucs[s]),
-                gauc=gaucs[s],
-                positives=int(of_slices.positives[s]),
-                loss_sum=float(losses),
-                score_sum=float(predictions),
-                calibration_error=float(errors[s]),
-            )
-            if hashes is not None:
-                summary["intervals"] = {
-                    metric: None if summary[metric] is None else interval(values, bootstrap.level)  # type: ignore[literal-required]
-                    for metric, values in replicates[s].items()
-                }
-            found[self._slices[s]] = Judged(summary, replicates[s])
-        return found
+        sums = np.array([tally.sums[first:end].sum(axis=0) for first, end in zip(bounds, bounds[1:], strict=False)])
+        losses, scores = sums.reshape(-1, 2).T
+        errors = calibration_errors(tally.gaps, tally.of_slices.rows)
+        counts = SliceCounts(tally.of_slices, tally.of_cells, bounds, losses, scores, errors)
+        summaries = counts.summaries(min_group_rows)
+        if hashes is None:
+            return _judged(self._slices, summaries)
+        replicates = self._replicates(tally, errors, bootstrap, hashes, min_group_rows)
+        for summary, drawn in zip(summaries, replicates, strict=True):
+            summary["intervals"] = {
+                metric: None if summary[metric] is None else interval(values, bootstrap.level)  # type: ignore[literal-required]
+                for metric, values in drawn.items()
+            }
+        return _judged(self._slices, summaries, replicates)
 
     def _number_cells(self) -> npt.NDArray[np.int64]:
         """The cells in ascending order, each the number slice * groups + group."""
@@ -192,6 +187,7 @@ class _Division:
     def _replicates(
         self,
         tally: Tally,
+        calibration: _Floats,
         bootstrap: Bootstrap,
         hashes: npt.NDArray[np.uint64],
         min_group_rows: int,
@@ -223,9 +219,21 @@ class _Division:
                 "gauc": won / weight,
                 "log_loss": losses / counts,
                 "calibration": np.where(positives > 0, predictions / positives, np.nan),
-                "ece": centred(drawn.ece, tally.calibration_errors()),
+                "ece": centred(drawn.ece, calibration),
             }
         return [{metric: metrics[metric][s] for metric in METRICS} for s in range(len(self._slices))]
+
+
+def _judged(
+    names: Sequence[str], summaries: Sequence[Summary], replicates: Sequence[Mapping[str, _Floats]] | None = None
+) -> dict[str, Judged]:
+    """The slices that have a row, by name."""
+    drawn = replicates or [{} for _ in summaries]
+    return {
+        name: Judged(summary, mine)
+        for name, summary, mine in zip(names, summaries, drawn, strict=True)
+        if summary["rows"]
+    }
 
 
 def _take(codes: npt.NDArray[np.int32], order: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:

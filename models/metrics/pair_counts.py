@@ -113,17 +113,6 @@ class Tally:
         """Counts of each cell."""
         return _counts(self._cells)
 
-    def calibration_errors(self) -> _Floats:
-        """Expected calibration error of each slice, float64 [S]; NaN without rows.
-
-        The mean over rows of |mean score - mean label| of the row's bin. Rows in order of score are divided into 20
-        bins of equal mass: a row with b lower scores in its slice of n rows is in bin floor(20 b / n), so that equal
-        scores are never divided between bins.
-        """
-        rows = self.of_slices.rows
-        total = np.abs(self.gaps).sum(axis=1)
-        return np.divide(total, rows, out=np.full(len(rows), np.nan), where=rows > 0)
-
 
 def _counts(tally: _Ints) -> PairCounts:
     return PairCounts(tally[:, _WON_TWICE].copy(), tally[:, _POSITIVES].copy(), tally[:, _NEGATIVES].copy())

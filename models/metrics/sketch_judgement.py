@@ -10,6 +10,7 @@ from models.metrics.grouped_auc import GroupedAUC
 from models.metrics.judgement import Judged
 from models.metrics.replicates import interval
 from models.metrics.score_histogram import ScoreHistogram
+from models.metrics.slice_counts import calibration_errors
 from models.metrics.summary import METRICS, Approximation, record
 
 
@@ -37,7 +38,7 @@ def judge_sketch(
         positives=histogram.positives,
         loss_sum=histogram.loss_sum,
         score_sum=histogram.score_sum,
-        calibration_error=float(tally.calibration_errors()[0]),
+        calibration_error=float(calibration_errors(tally.gaps, tally.of_slices.rows)[0]),
     )
     summary["approximation"] = Approximation(
         auc=histogram.auc_error(),

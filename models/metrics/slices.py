@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from models.metrics.code_columns import rows_of_codes, translated
 from models.metrics.group_codes import group_codes
 
 MISSING = "(missing)"
@@ -48,12 +49,12 @@ def slices_by(values: npt.ArrayLike, rows: int) -> Slices:
     """
     codes, keys = group_codes(values, rows)
     # Numbers lie in an array with gaps; only those that occur get a slice.
-    present = np.flatnonzero(np.bincount(codes, minlength=len(keys)))
+    present = np.flatnonzero(rows_of_codes(codes, len(keys)))
     names = [slice_name(keys[code]) for code in present]
     order = sorted(range(len(names)), key=lambda i: name_order(names[i]))
     numbers = np.full(len(keys), -1, np.int32)
     numbers[present[order]] = np.arange(len(names), dtype=np.int32)
-    return Slices(numbers[codes], [names[i] for i in order])
+    return Slices(translated(codes, numbers), [names[i] for i in order])
 
 
 def rows_of_slices(codes: npt.NDArray[np.int32], slices: int) -> npt.NDArray[np.int64]:
@@ -65,8 +66,7 @@ def rows_of_slices(codes: npt.NDArray[np.int32], slices: int) -> npt.NDArray[np.
     """
     if codes.strides == (0,) and codes.size:
         return np.bincount(codes[:1] + 1, minlength=slices + 1)[1:] * codes.size
-    # Rows of no slice are counted with the others, and left out: to choose the others first takes longer.
-    return np.bincount(np.add(codes, 1, dtype=np.intp), minlength=slices + 1)[1:]
+    return rows_of_codes(codes, slices)
 
 
 def slice_name(value: Any) -> str:

@@ -38,7 +38,7 @@ class Summary(TypedDict):
       gauc: AUC per user, weighted by the user's rows; None without a user who has rows of both classes.
       log_loss: Nats per row; None without rows, or when a score lies outside [0, 1].
       calibration: Mean prediction over mean label, 1 for a calibrated model; None without a positive row.
-      ece: Expected calibration error in 20 equal-mass bins (`pair_counts.Tally.calibration_errors`); None without rows.
+      ece: Expected calibration error in 20 equal-mass bins (`slice_counts.calibration_errors`); None without rows.
       rows: Number of rows.
       users: Number of users.
       gauc_rows: Rows of the users who count towards the gAUC.

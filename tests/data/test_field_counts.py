@@ -74,7 +74,7 @@ def by_pandas(shards: list[list[dict[str, Any]]], name: str, min_count: int) -> 
     return sorted(kept, key=lambda pair: (-pair[1], pair[0].encode() if isinstance(pair[0], str) else pair[0]))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(shards=shards, seed=st.integers(0, 1000))
 def test_vocabularies_equal_a_group_by_in_whatever_order_shards_are_added(shards: list, seed: int) -> None:
     fitted = fit_fields(merged(counted(shards), random.Random(seed)), SPEC)
@@ -98,7 +98,7 @@ def same(one: FittedFields, other: FittedFields) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shards=shards)
 def test_means_and_deviations_equal_numpys(shards: list) -> None:
     fitted = fit_fields(merged(counted(shards), random.Random(0)), SPEC)
@@ -108,7 +108,7 @@ def test_means_and_deviations_equal_numpys(shards: list) -> None:
     assert found["deviation"] == pytest.approx(prices.std() if len(prices) else 0, rel=1e-6, abs=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shards=shards, seed=st.integers(0, 1000), parts=st.integers(1, 5), at_once=st.integers(1, 8))
 def test_parts_without_rare_values_give_the_vocabularies_of_the_whole(
     shards: list, seed: int, parts: int, at_once: int
@@ -146,7 +146,7 @@ def test_nine_occurrences_fall_to_the_default_and_ten_do_not() -> None:
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), max_size=200),
     buckets=st.integers(2, 9),

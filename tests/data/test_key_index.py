@@ -15,13 +15,13 @@ from data.readers.key_index import KeyIndex
 INTEGERS = st.one_of(st.integers(-20, 20), st.integers(-(2**63), 2**63 - 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sets(INTEGERS, max_size=30), st.lists(st.one_of(st.none(), INTEGERS), max_size=40))
 def test_integers(keys: set[int], asked: list[int | None]) -> None:
     check(pa.array(list(keys), pa.int64()), pa.array(asked + list(keys)[:3], pa.int64()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sets(st.text(max_size=3), max_size=30), st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=40))
 def test_texts(keys: set[str], asked: list[str | None]) -> None:
     check(pa.array(list(keys), pa.string()), pa.array(asked + list(keys)[:3], pa.string()))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from data.shards import even_shards, rows_per_shard
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     sizes=st.lists(st.tuples(st.sampled_from(["train", "test"]), st.integers(1, 40)), max_size=30),
     whole=st.integers(1, 25),

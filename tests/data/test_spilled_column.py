@@ -30,7 +30,7 @@ COLUMNS = [
 
 @pytest.mark.parametrize("spilled", [False, True])
 @pytest.mark.parametrize(("kind", "values"), COLUMNS, ids=[str(kind) for kind, _ in COLUMNS])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_it_gives_back_what_it_was_given(spilled: bool, kind: pa.DataType, values: Any, data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -85,7 +85,7 @@ def output(fitted: FittedFields) -> tft.TFTransformOutput:
 VECTORS = st.none() | st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=2, max_size=2)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.none() | st.text("warté|?xyz \t", max_size=12), VECTORS), min_size=1, max_size=8))
 def test_graph_and_kernels_agree_on_odd_values(
     fitted: FittedFields, output: tft.TFTransformOutput, drawn: list

@@ -205,7 +205,7 @@ def test_kernels_and_graph_agree_on_odd_values() -> None:
     # Odd as they are, most of these values have an id.
     assert {"é", "日本", "\t", '"', ",", " red"} <= set(fitted.vocabularies["color"]["value"].to_pylist())
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(rows=odd_rows)
     def check(rows: list[dict]) -> None:
         assert first_difference(output, kernels, pa.RecordBatch.from_pylist(rows, schema=SCHEMA)) is None

@@ -91,7 +91,7 @@ def test_requests_that_wait_run_together(make: Make) -> None:
     assert [batch["x"].tolist() for batch in recorder.batches] == [[0.0], [1.0, 2.0, 3.0, 4.0]]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     sizes=st.lists(st.integers(1, 9), min_size=1, max_size=24),
     max_batch_size=st.integers(9, 20),

@@ -22,7 +22,7 @@ def assert_same(found, expected):
         assert found[field] == (pytest.approx(value, abs=1e-9) if close else value), field
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rows=ROWS, max_rows=st.integers(1, 70), data=st.data())
 def test_runs_on_disk_give_what_memory_gives(rows, max_rows, data):
     labels, scores, users, domains = map(list, zip(*rows, strict=True))

@@ -31,7 +31,7 @@ def reference(rows):
     return summarize([row[0] for row in rows], np.array([row[1] for row in rows], float), users)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(rows=ROWS, data=st.data())
 def test_shards_merged_in_any_order_give_what_all_rows_give(rows, data):
     merged = merged_in_any_order([ScoredRows() for _ in range(data.draw(st.integers(1, 6)))], rows, data)
@@ -39,7 +39,6 @@ def test_shards_merged_in_any_order_give_what_all_rows_give(rows, data):
     assert_same(merged.summary(), reference(rows))
 
 
-@settings(deadline=None)
 @given(rows=ROWS, cut=st.integers(0, 40))
 def test_batches_and_single_rows_mix(rows, cut):
     collected = ScoredRows()

@@ -45,7 +45,7 @@ def assert_same(found, expected):
             assert found[field] == (value if value is None else pytest.approx(value, abs=1e-9)), field
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(rows=ROWS, max_rows=st.integers(2, 30), data=st.data())
 def test_shards_merged_in_any_order_are_the_sketch_of_all_rows(rows, max_rows, data):
     shards = [ScoredRows(max_rows) for _ in range(data.draw(st.integers(1, 5)))]
