@@ -38,8 +38,8 @@ from pipeline.settings import RunConfig
 BASELINE = f"baseline_{PROBABILITY}"
 # Rows that are read while the model scores those before: small enough that both have work from the start.
 _ROWS_A_PART = 16_384
-# A call of a model does not keep all cores busy from its beginning to its end; two do.
-_PARTS_IN_FLIGHT = 2
+# A call of a model does not keep all cores busy from its beginning to its end; some at once do.
+_PARTS_IN_FLIGHT = 3
 
 _Scores = npt.NDArray[np.float32]
 _Scored = tuple[pa.RecordBatch, dict[str, _Scores]]

@@ -103,7 +103,11 @@ def resample(
       bootstrap: How many, and which seed.
     """
     # A block's weights take groups x block bytes.
-    block = max(8, min(_MOST_TOGETHER, 2**27 // max(1, len(hashes))))
+    most = max(8, min(_MOST_TOGETHER, 2**27 // max(1, len(hashes))))
+    # Blocks of one size, as many for every core.
+    cores = os.cpu_count() or 1
+    rounds = -(-bootstrap.replicates // (most * cores))
+    block = -(-bootstrap.replicates // (rounds * cores))
     starts = range(0, bootstrap.replicates, block)
 
     def draw(start: int) -> tuple[_Floats, _Floats, _Floats]:
@@ -114,7 +118,7 @@ def resample(
         _sum_cells(cell_slices, cell_groups, cell_values, weights, sums)
         return *_rank(chunks(), weights, slice_rows, bins, count), sums
 
-    with ThreadPoolExecutor(max_workers=min(len(starts), os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(len(starts), cores)) as pool:
         parts = list(pool.map(draw, starts))
     auc, ece, sums = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     return Resampled(auc, ece, sums)
