@@ -13,8 +13,8 @@ from benchmarks.figure_table import Line
 from benchmarks.torch_peers.sizes import Sizes
 from benchmarks.training_rows import NUM_DOMAINS, TrainingRows
 from benchmarks.training_sides import OurTraining, PeerTraining, Side, StepTime, model_config, take_turns
-from models.config import TrainingConfig
 from models.layers.precision import lacks_bfloat16
+from models.training_config import TrainingConfig
 
 PEERS = ("mmoe", "ple", "star", "pepnet")
 _FIELDS = 38

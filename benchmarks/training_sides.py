@@ -19,9 +19,10 @@ import tf_keras as keras
 from benchmarks.torch_environment import ROOT, make
 from benchmarks.torch_peers.sizes import Sizes
 from benchmarks.training_rows import TrainingRows
-from models.config import ModelConfig, TrainingConfig
+from models.config import ModelConfig
 from models.features import FeatureLayout
 from models.training.optimizers import build_optimizer
+from models.training_config import TrainingConfig
 from models.zoo import build_model
 from models.zoo.base import MultiDomainModel
 

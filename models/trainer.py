@@ -15,7 +15,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from data.spec import DatasetSpec
-from models.config import ModelConfig, TrainingConfig
+from models.config import ModelConfig
 from models.export import export, model_weights
 from models.features import FeatureLayout
 from models.training.distribution import build_strategy, is_chief
@@ -24,6 +24,7 @@ from models.training.loop import train
 from models.training.prepare import prepare
 from models.training.training_key import training_key
 from models.training.validation import Validation
+from models.training_config import TrainingConfig
 from models.warm_start.find_model import find_model
 from models.warm_start.resumable import fingerprint, start_once
 from models.warm_start.start import transform_values

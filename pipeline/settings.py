@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from data.spec import DatasetSpec
 from data.strict_model import StrictModel
-from models.config import MODEL_NAMES, ModelConfig, TrainingConfig
+from models.config import MODEL_NAMES, ModelConfig
+from models.training_config import TrainingConfig
 from pipeline.gate import EvaluationConfig
 from pipeline.statistics_config import StatisticsConfig
 

@@ -10,12 +10,13 @@ import tensorflow_transform as tft
 import tf_keras as keras
 
 from data.spec import DatasetSpec
-from models.config import ModelConfig, TrainingConfig
+from models.config import ModelConfig
 from models.trainer import feature_layout
 from models.training.input import TransformedData
 from models.training.loop import TrainingResult, train
 from models.training.prepare import prepare
 from models.training.validation import Validation
+from models.training_config import TrainingConfig
 from models.warm_start.find_model import find_model
 from models.warm_start.resumable import start_once
 from models.warm_start.start import transform_values
@@ -70,8 +71,7 @@ class TransformedExamples:
           ValueError: The model's settings do not go together, such as a loss between the experts of a model without;
             or the training is to go on from the last blessed model, which only a pipeline knows.
         """
-        if config.warm_start == "last_blessed":
-            raise ValueError("training.warm_start: `last_blessed` is for `crocodile run`; give the model's path")
+        config.refuse_last_blessed()
         if config.distribution != "none":
             raise ValueError("training.distribution is for `crocodile run` and `crocodile train`; here it is `none`")
         keras.backend.clear_session()

@@ -48,8 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.set)
-    if config.training.warm_start == "last_blessed":
-        raise InputError("training.warm_start: `last_blessed` is for `crocodile run`; give the model's path")
+    try:
+        config.training.refuse_last_blessed()
+    except ValueError as error:
+        raise InputError(str(error)) from error
     from pipeline.train_on_run import train_on_run
 
     record = train_on_run(config, arguments.of_run, arguments.output)

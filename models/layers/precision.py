@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from models.config import Precision
+from models.training_config import Precision
 
 # Linux' names of the units: AVX-512's and AMX's of x86, and Arm's.
 _UNITS = {"avx512_bf16", "amx_bf16", "bf16"}

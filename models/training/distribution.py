@@ -10,7 +10,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from data.errors import InputError
-from models.config import Distribution
+from models.training_config import Distribution
 
 
 class Share(NamedTuple):

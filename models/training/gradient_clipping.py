@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from models.config import TrainingConfig
+from models.training_config import TrainingConfig
 
 GradientsAndVariables = Sequence[tuple[tf.Tensor, tf.Variable]]
 

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 import tf_keras as keras
 
-from models.config import TrainingConfig
 from models.learning_rate_config import (
     ConstantSchedule,
     CosineSchedule,
@@ -16,6 +15,7 @@ from models.learning_rate_config import (
     InverseSqrtSchedule,
     PiecewiseSchedule,
 )
+from models.training_config import TrainingConfig
 
 LearningRateSchedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 Rate: TypeAlias = float | LearningRateSchedule

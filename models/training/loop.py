@@ -17,7 +17,6 @@ from tqdm import tqdm
 from data.progress import RowProgress
 from models.analysis.abundance_log import ABUNDANCE_ROWS, log_abundance
 from models.analysis.capture import capture, embedding_spaces
-from models.config import TrainingConfig
 from models.layers.precision import lacks_bfloat16
 from models.metrics.domain_summary import DomainSummary
 from models.metrics.keras_metric import flatten
@@ -27,6 +26,7 @@ from models.training.input import TransformedData
 from models.training.learning_rate import LearningRates
 from models.training.validation import Validation, stopping_score
 from models.training.weight_average import WeightAverage
+from models.training_config import TrainingConfig
 
 _LOG_EVERY_STEPS = 50
 _NO_BFLOAT16 = (

@@ -6,10 +6,10 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 import tf_keras as keras
 
-from models.config import TrainingConfig
 from models.training.gradient_clipping import GradientClipping
 from models.training.lazy_adam import LazyAdam
 from models.training.learning_rate import LearningRates
+from models.training_config import TrainingConfig
 from models.zoo.base import MultiDomainModel
 
 _EMBEDDING_OPTIMIZERS = {"adagrad": keras.optimizers.legacy.Adagrad, "adam": LazyAdam}

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import tf_keras as keras
 
-from models.config import ModelConfig, TrainingConfig
+from models.config import ModelConfig
 from models.features import FeatureLayout
 from models.losses.click_weights import click_weights
 from models.training.class_counts import class_counts
 from models.training.input import TransformedData
 from models.training.optimizers import build_optimizer
+from models.training_config import TrainingConfig
 from models.zoo import build_model
 from models.zoo.base import MultiDomainModel
 

@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from models.config import StoppingMetric
 from models.metrics.domain_summary import DomainSummary
 from models.metrics.keras_metric import DomainMetrics
 from models.training.distribution import Share
 from models.training.input import LABEL, TransformedData, model_inputs
+from models.training_config import StoppingMetric
 
 # Scores do not depend on it; large enough that a batch's fixed costs do not count.
 _BATCH_SIZE = 8192

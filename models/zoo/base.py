@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 import tf_keras as keras
 
-from models.config import ModelConfig, Precision
+from models.config import ModelConfig
 from models.features import FeatureLayout
 from models.layers.linear_part import LinearPart
 from models.layers.precision import dense_precision
@@ -18,6 +18,7 @@ from models.layers.replicas import gather_over_replicas, num_replicas, sum_over_
 from models.losses import build_expert_loss
 from models.losses.click_weights import ClickWeights
 from models.losses.domain_loss import domain_row_weights, label_row_weights
+from models.training_config import Precision
 from models.zoo.routed_batch import Inputs, RoutedBatch, route_batch
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from models.config import ModelConfig, TrainingConfig
+from models.config import ModelConfig
 from models.training.training_key import training_key
+from models.training_config import TrainingConfig
 from pipeline.compare.variants import Variant
 from pipeline.settings import RunConfig
 from pipeline.source_fingerprint import source_fingerprint

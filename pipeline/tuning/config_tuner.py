@@ -11,8 +11,8 @@ from typing import Any
 
 import keras_tuner
 
-from models.config import TrainingConfig
 from models.training.training_key import training_key
+from models.training_config import TrainingConfig
 from pipeline.json_file import write_json
 from pipeline.settings import RunConfig
 from pipeline.transformed_examples import TransformedExamples

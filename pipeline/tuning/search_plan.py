@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from data.strict_model import StrictModel
-from models.config import StoppingMetric
+from models.training_config import StoppingMetric
 from pipeline.config_file import ConfigError
 from pipeline.settings import RunConfig
 

@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.training_check import SIZES
 from benchmarks.training_rows import TrainingRows
 from benchmarks.training_sides import OurTraining, model_config, take_turns
-from models.config import TrainingConfig
+from models.training_config import TrainingConfig
 
 
 def test_turns_train_and_time_every_step() -> None:

@@ -15,13 +15,14 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from models.config import ModelConfig, TrainingConfig
+from models.config import ModelConfig
 from models.export import model_weights
 from models.training.distribution import build_strategy, is_chief
 from models.training.input import TransformedData
 from models.training.loop import train
 from models.training.prepare import prepare
 from models.training.validation import Validation
+from models.training_config import TrainingConfig
 from tests.models.test_training import FEATURES, LAYOUT, MODEL
 
 # 705 rows: the last batch of an epoch has one row, so that a replica has none.

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.config import ModelConfig, TrainingConfig
+from models.config import ModelConfig
 from models.losses.click_weights import ClickWeights, click_weights
 from models.training.class_counts import class_counts
 from models.training.optimizers import build_optimizer
 from models.training.prepare import prepare
+from models.training_config import TrainingConfig
 from models.zoo.base import MultiDomainModel
 from tests.models import test_training
 from tests.models.small_model import LAYOUT, batch, predict, small_config, small_model, tensors

@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from models.config import CovLossConfig, ModelConfig, TrainingConfig
+from models.config import CovLossConfig, ModelConfig
+from models.training_config import TrainingConfig
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ import tensorflow_transform as tft
 
 from models.analysis.capture import capture
 from models.analysis.expert_covariance import correlation, dimension_covariance, expert_covariance, off_diagonal_mean
-from models.config import ModelConfig, TrainingConfig
+from models.config import ModelConfig
 from models.metrics.auc import auc
 from models.trainer import feature_layout
 from models.training.input import TransformedData
 from models.training.prepare import prepare
+from models.training_config import TrainingConfig
 from models.zoo.base import MultiDomainModel
 from pipeline.config_file import load_config
 from tests.conftest import ROOT, DemoRun

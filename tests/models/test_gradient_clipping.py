@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from pydantic import ValidationError
 
-from models.config import TrainingConfig
 from models.training.gradient_clipping import GradientClipping
 from models.training.optimizers import build_optimizer, dense_variables, wide_tables
+from models.training_config import TrainingConfig
 from tests.models.small_model import batch, small_model, tensors
 
 DOMAIN = [0, 0, 0, 1, 0, 2]

@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from models.config import TrainingConfig
 from models.training import loop
 from models.training.input import TransformedData
 from models.training.learning_rate import LearningRates, WarmUp
 from models.training.optimizers import wide_tables
 from models.training.prepare import prepare
 from models.training.validation import Validation
+from models.training_config import TrainingConfig
 from tests.models.test_training import LAYOUT, MODEL, write
 
 STEPS_PER_EPOCH, EPOCHS = 20, 3

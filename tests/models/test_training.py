@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.config import ModelConfig, TrainingConfig
+from models.config import ModelConfig
 from models.export import model_weights
 from models.features import FeatureLayout
 from models.metrics.keras_metric import flatten
@@ -16,6 +16,7 @@ from models.training.optimizers import dense_variables, wide_tables
 from models.training.prepare import prepare
 from models.training.training_key import training_key
 from models.training.validation import Validation, stopping_score
+from models.training_config import TrainingConfig
 from models.zoo.base import MultiDomainModel
 
 FEATURES = {

@@ -10,12 +10,12 @@ import tf_keras as keras
 
 from data.errors import InputError
 from data.spec import DatasetSpec
-from models.config import TrainingConfig
 from models.export import model_weights
 from models.features import FeatureLayout
 from models.training.loop import train
 from models.training.optimizers import build_optimizer
 from models.training.validation import Validation
+from models.training_config import TrainingConfig
 from models.warm_start.find_model import find_model
 from models.warm_start.id_maps import map_values
 from models.warm_start.resumable import start_once

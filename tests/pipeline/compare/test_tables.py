@@ -11,8 +11,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from data.errors import InputError
-from models.config import ModelConfig, TrainingConfig
+from models.config import ModelConfig
 from models.metrics.bootstrap import Bootstrap
+from models.training_config import TrainingConfig
 from pipeline.compare.cell import Cell
 from pipeline.compare.page import compare_page, summary_lines
 from pipeline.compare.plan import ComparePlan
