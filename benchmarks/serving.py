@@ -30,9 +30,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figure_table import processor
-from benchmarks.serving_figures import Figure, batching, latency, score, start, swaps
+from benchmarks.serving_figures import Figure, batching, latency, score, start
 from benchmarks.serving_fuzz import malformed
 from benchmarks.serving_subject import Subject
+from benchmarks.serving_swaps import swaps
 
 ROOT = Path(__file__).resolve().parent.parent
 _FIGURES: dict[str, Callable[[Subject, float, Path], Figure]] = {
