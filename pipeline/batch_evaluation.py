@@ -147,7 +147,7 @@ def evaluate(
                 for column, scores in answers.items():
                     _check(scores, batch.num_rows, scorers[column])
                     stores[column].add(
-                        _column(batch, roles.label), scores, _column(batch, config.group_key), rows
+                        _column(batch, roles.label), scores, _groups(batch, config.group_key, keys), rows
                     )  # fmt: skip
                     table = table.append_column(column, pa.array(scores, pa.float32()))
                 if writer is None:
@@ -162,12 +162,14 @@ def evaluate(
         method = stores[PROBABILITY].method
         os.replace(unfinished, output / "predictions.parquet")
     summary = domain_summary(judged[PROBABILITY], spec.domains)
-    found = Evaluation(
-        summary=summary,
-        slices={name: _largest(judged[PROBABILITY], name, max_slices) for name in divisions.names},
-        comparison=compare(judged[PROBABILITY], judged[BASELINE], gate.confidence) if baseline is not None else None,
-        method=method,
-    )
+    largest = {name: _largest(judged[PROBABILITY], name, max_slices) for name in divisions.names}
+    comparison = None
+    if baseline is not None:
+        reported = judged[PROBABILITY] | {
+            name: {one: judged[PROBABILITY][name][one] for one in found["records"]} for name, found in largest.items()
+        }
+        comparison = compare(reported, judged[BASELINE], gate.confidence)
+    found = Evaluation(summary=summary, slices=largest, comparison=comparison, method=method)
     write_json(output / "metrics.json", _as_json(config, found, scorer, baseline, split))
     return found
 
@@ -206,14 +208,18 @@ def _largest(judgement: Judgement, division: str, most: int) -> dict[str, Any]:
 
 
 def _column(batch: pa.RecordBatch, name: str) -> np.ndarray:
-    column = _arrow_column(batch, name)
-    if column.null_count:
-        column = column.cast(pa.string()).fill_null(MISSING)
-    return column.to_numpy(zero_copy_only=False)
+    return batch.column(batch.schema.get_field_index(name)).to_numpy(zero_copy_only=False)
 
 
-def _arrow_column(batch: pa.RecordBatch, name: str) -> pa.Array:
-    return batch.column(batch.schema.get_field_index(name))
+def _groups(batch: pa.RecordBatch, name: str, required: Sequence[str]) -> np.ndarray:
+    """The column that the gAUC is the mean over.
+
+    Where values may be missing, all are text, in every batch: 17 and "17" would be two groups.
+    """
+    if name in required:
+        return _column(batch, name)
+    column = batch.column(batch.schema.get_field_index(name))
+    return column.cast(pa.string()).fill_null(MISSING).to_numpy(zero_copy_only=False)
 
 
 def _check(scores: np.ndarray, rows: int, model: Scorer) -> None:

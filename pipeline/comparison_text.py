@@ -21,8 +21,14 @@ def comparison_lines(comparison: Mapping[str, Any] | None) -> list[str]:
     for name, metrics in slices.items():
         for metric in ("gauc", "auc", "log_loss", "calibration"):
             found = metrics[metric]
-            if found["interval"] is None:
+            if found["change"] is None:
                 lines.append(f"{name}: {METRIC_NAMES[metric]} cannot be compared, it is not defined for both models")
+                continue
+            if found["interval"] is None:
+                lines.append(
+                    f"{name}: {METRIC_NAMES[metric]} changed by {found['change']:+.5f}; without an interval nothing "
+                    "says whether by chance"
+                )
                 continue
             low, high = found["interval"]
             lines.append(

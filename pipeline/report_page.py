@@ -76,17 +76,27 @@ def report_page(
 def _in_words(comparison: Mapping[str, Any] | None) -> list[str]:
     if comparison is None:
         return ["There was no blessed model to compare with."]
-    by_verdict: dict[str, list[str]] = {"gained": [], "paid": [], "no difference": []}
+    moved: dict[str, list[str]] = {"gained": [], "paid": []}
+    level: list[str] = []
+    unknown: list[str] = []
     for domain, metrics in comparison["domains"].items():
-        verdict = metrics["gauc"]["verdict"] or metrics["auc"]["verdict"]
-        if verdict is not None:
-            by_verdict[verdict].append(domain)
-    words = {
-        "gained": "Gained against the last blessed model",
-        "paid": "Paid",
-        "no difference": "No difference beyond noise",
+        verdicts = {METRIC_NAMES[metric]: metrics[metric]["verdict"] for metric in GUARDED}
+        for verdict, domains in moved.items():
+            if names := [name for name, found in verdicts.items() if found == verdict]:
+                domains.append(f"{domain} ({', '.join(names)})")
+        if not set(verdicts.values()) & set(moved):
+            # Where nothing has an interval, nothing is known.
+            (level if any(verdicts.values()) else unknown).append(domain)
+    lines = {
+        "Gained against the last blessed model": moved["gained"],
+        "Paid": moved["paid"],
+        "No difference beyond noise": level,
     }
-    return [f"{words[verdict]}: {', '.join(domains) or 'no domain'}." for verdict, domains in by_verdict.items()]
+    words = [f"{what}: {', '.join(domains) or 'no domain'}." for what, domains in lines.items()]
+    if not unknown:
+        return words
+    told = f"Not known, for want of intervals: {', '.join(unknown)}."
+    return [told] if len(unknown) == len(comparison["domains"]) else [*words, told]
 
 
 def _compared(page: HtmlPage, comparison: Mapping[str, Any]) -> None:

@@ -17,6 +17,8 @@ from data.split_spec import TimeSplit
 from models.metrics.slices import MISSING
 
 CROSS = "*"
+# What metrics.json has beside the slices, under these names.
+_TAKEN = ("overall", "domains", "baseline")
 _Strings = npt.NDArray[Any]
 
 # First position of each bucket: 1, 2, 3-5, 6-10, 11-20, 21-50, 51+.
@@ -27,7 +29,8 @@ _POSITION_NAMES = ("1", "2", "3-5", "6-10", "11-20", "21-50", "51+")
 class RowSlices:
     """Names the slices of every row, batch by batch.
 
-    * a column of the joined log: its value as text; a fractional number by its order of magnitude;
+    * a column of the joined log, which the config names: its value as text; a fractional number by its order of
+      magnitude;
     * `hour`: the hour of the day, in the time zone of the split (UTC where it has none);
     * `position`: which of the user's evaluated impressions the row is, in the order of the log, in buckets; where the
       log has a column of that name, the column;
@@ -44,7 +47,7 @@ class RowSlices:
           columns: Columns of the joined log.
 
         Raises:
-          InputError: If a name is neither a column nor one of the four others.
+          InputError: If a name is neither a column nor one of the four others, or stands for something else.
         """
         self.names = tuple(dict.fromkeys(names))
         self._spec = spec
@@ -58,6 +61,11 @@ class RowSlices:
         }
         self._parts: dict[str, Callable[[pa.RecordBatch], _Strings]] = {}
         for cross in self.names:
+            if cross in _TAKEN:
+                raise InputError(
+                    f"cannot slice by {cross!r}: metrics.json has something else under the names {', '.join(_TAKEN)}; "
+                    "rename the column, or cross it with another"
+                )
             for part in cross.split(CROSS):
                 if not part:
                     raise InputError(f"cannot slice by {cross!r}: expected a name on both sides of every {CROSS}")
@@ -68,7 +76,7 @@ class RowSlices:
                 else:
                     hint = nearest(part, [*columns, *special])
                     raise InputError(
-                        f"cannot slice by {part!r}; expected a column of the log ({', '.join(columns)}), "
+                        f"cannot slice by {part!r}; expected a column that the config names ({', '.join(columns)}), "
                         f"{', '.join(special)}, or several joined by {CROSS}{hint}"
                     )
 

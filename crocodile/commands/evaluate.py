@@ -8,6 +8,7 @@ from pathlib import Path
 
 from crocodile.config_overrides import add_overrides
 from crocodile.exit_status import exit_status
+from crocodile.folder_lock import exclusive
 from data.errors import InputError
 from data.readers import open_reader
 from data.split_spec import SPLITS
@@ -30,8 +31,8 @@ paid, by a paired bootstrap over users.
 Past evaluation.max_rows_in_memory rows, sorted runs go to a temporary folder in --output; the metrics stay exact, and
 metrics.json says which it was.
 
-A slice is a column of the log, hour, position (of the row among the user's), cold_user or cold_item (not in the
-training rows), or several of these joined by *.
+A slice is a column that the config names, hour, position (of the row among the user's), cold_user or cold_item (not
+in the training rows), or several of these joined by *.
 """
 
 
@@ -62,10 +63,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected at least 1, found {value}")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,16 +80,21 @@ def _run(arguments: argparse.Namespace) -> int:
     spec = config.dataset
     if not DataPath.of(arguments.data).is_dir():
         raise InputError(f"{arguments.data}: no such folder")
+    if arguments.output.exists() and not arguments.output.is_dir():
+        raise InputError(f"--output {arguments.output}: expected a folder, found a file")
     for model in (arguments.model, arguments.baseline):
         if model is not None and not model.is_dir():
             raise InputError(f"{model}: no such folder; expected a SavedModel or a base path of versions")
     # Before TensorFlow is imported and a model loaded, which takes some seconds.
     RowSlices(arguments.slices, spec, open_reader(spec, arguments.data).schema().names)
+    from models.metrics.row_store import remove_left_runs
     from pipeline.batch_evaluation import evaluate
     from pipeline.evaluation_text import evaluation_text
     from pipeline.scorers import SavedModelScorer, Scorer, ServerScorer
 
     with ExitStack() as stack:
+        stack.enter_context(exclusive(arguments.output))
+        remove_left_runs(arguments.output)
         scorer: Scorer
         if arguments.address is not None:
             name = arguments.model_name or config.serving.model_name

@@ -46,7 +46,8 @@ def group_codes(groups: npt.ArrayLike, rows: int) -> GroupCodes:
     if array.dtype.kind == "f":
         raise ValueError(f"groups must be integers, text or bytes, found {array.dtype}")
     if array.dtype.kind in "iub":
-        integers = array.astype(np.uint8) if array.dtype.kind == "b" else array
+        # As this processor writes them: what is compiled takes no other.
+        integers = array.astype(np.uint8 if array.dtype.kind == "b" else array.dtype.newbyteorder("="), copy=False)
         lowest, highest = extent(integers)
         if highest - lowest < array.size + 1024 and highest < 2**63:
             keys = np.arange(lowest, highest + 1, dtype=np.int64)

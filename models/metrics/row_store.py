@@ -24,10 +24,11 @@ from models.metrics.judgement import Judgement, judge_sorted
 from models.metrics.memory_limit import MAX_ROWS_IN_MEMORY
 from models.metrics.row_checks import check_rows
 from models.metrics.score_order import ordered_bits, score_of_bits, score_order
-from models.metrics.slices import name_order, slice_name
+from models.metrics.slices import named
 from models.metrics.sorted_rows import SortedRows
 
 OVERALL = "overall"
+_PREFIX = "scored-rows-"
 
 
 class _Columns(NamedTuple):
@@ -134,12 +135,8 @@ class RowStore:
         # Slices in the order of their names, and not in that in which they came.
         places, names = [], {OVERALL: [OVERALL]}
         for d, numbers in enumerate(self._names):
-            texts = [slice_name(value) for value in numbers]
-            order = sorted(range(len(texts)), key=lambda i: name_order(texts[i]))
-            place = np.empty(len(texts), np.int32)
-            place[order] = np.arange(len(texts), dtype=np.int32)
+            names[self._divisions[d]], place = named(list(numbers))
             places.append(place)
-            names[self._divisions[d]] = [texts[i] for i in order]
         chunks: Callable[[], Iterator[SortedRows]]
         if self._runs:
             if self._held:
@@ -186,7 +183,7 @@ class RowStore:
         columns = self._columns()
         order, _, labels = score_order(columns.labels, columns.scores)
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="scored-rows-", dir=self._parent))
+            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._parent))
             # Also for a store that is forgotten without having been entered, as a metric's is when it begins anew.
             self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         run = self._folder / f"run-{len(self._runs)}"
@@ -223,6 +220,16 @@ class RowStore:
             if not lasts:
                 return
             starts = ends
+
+
+def remove_left_runs(folder: Path) -> None:
+    """Removes the runs that killed processes left; nobody else may be judging in that folder.
+
+    Args:
+      folder: The `folder` of the stores.
+    """
+    for left in folder.glob(f"{_PREFIX}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _after(run: Sequence[npt.NDArray[Any]], start: int, end: int, rank: int, label: int) -> int:

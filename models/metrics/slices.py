@@ -50,11 +50,24 @@ def slices_by(values: npt.ArrayLike, rows: int) -> Slices:
     codes, keys = group_codes(values, rows)
     # Numbers lie in an array with gaps; only those that occur get a slice.
     present = np.flatnonzero(rows_of_codes(codes, len(keys)))
-    names = [slice_name(keys[code]) for code in present]
-    order = sorted(range(len(names)), key=lambda i: name_order(names[i]))
+    names, places = named([keys[code] for code in present])
     numbers = np.full(len(keys), -1, np.int32)
-    numbers[present[order]] = np.arange(len(names), dtype=np.int32)
-    return Slices(translated(codes, numbers), [names[i] for i in order])
+    numbers[present] = places
+    return Slices(translated(codes, numbers), names)
+
+
+def named(values: Sequence[Any]) -> tuple[list[str], npt.NDArray[np.int32]]:
+    """The names of some values in their order, and the place of each value's name among them, int32.
+
+    Values of one name, such as 1 and "1", are one slice.
+
+    Args:
+      values: Distinct integers, text or bytes.
+    """
+    texts = [slice_name(value) for value in values]
+    names = sorted(set(texts), key=name_order)
+    numbers = {name: number for number, name in enumerate(names)}
+    return names, np.array([numbers[text] for text in texts], np.int32)
 
 
 def rows_of_slices(codes: npt.NDArray[np.int32], slices: int) -> npt.NDArray[np.int64]:

@@ -91,15 +91,26 @@ def _failure(
         before = defined(values.get((domain, metric, tfma.BASELINE_KEY)))
         kindest = defined(failure.metric_value.double_value.value) if failure.HasField("metric_value") else None
         allowed = abs(threshold.change_threshold.absolute.value)
-        message = f"{where}: {metric} {_change_in_words(metric, after, before, kindest)} of at most {allowed:.4f}"
+        words = _change_in_words(metric, after, before, kindest)
+        message = f"{where}: {metric} {words} of at most {_figure(allowed)}"
         return Failure(domain, metric, after, before, allowed, f"{message} is allowed")
     value = defined(failure.metric_value.double_value.value) if failure.HasField("metric_value") else None
     bounds = threshold.value_threshold
     is_low = bounds.HasField("lower_bound") and (value is None or value < bounds.lower_bound.value)
     asked = bounds.lower_bound.value if is_low else bounds.upper_bound.value
-    found = f"is not defined ({_UNDEFINED[metric]})" if value is None else f"is {value:.4f}"
+    found = f"is not defined ({_UNDEFINED[metric]})" if value is None else f"is {_figure(value, asked)}"
     side = "least" if is_low else "most"
-    return Failure(domain, metric, value, None, asked, f"{where}: {metric} {found}; at {side} {asked:.4f} is asked for")
+    asks = f"at {side} {_figure(asked, value)} is asked for"
+    return Failure(domain, metric, value, None, asked, f"{where}: {metric} {found}; {asks}")
+
+
+def _figure(value: float, beside: float | None = None) -> str:
+    """A number with four digits after the point, or as many as tell it from 0 and from another one."""
+    others = [other for other in (0.0, beside) if other is not None and other != value]
+    for digits in range(4, 12):
+        if all(f"{value:.{digits}f}" != f"{other:.{digits}f}" for other in others):
+            return f"{value:.{digits}f}"
+    return repr(value)
 
 
 _UNDEFINED = {
@@ -120,9 +131,11 @@ def _change_in_words(metric: str, after: float | None, before: float | None, kin
         worse = before - after if guarded.higher_is_better else after - before
         did = "fell" if guarded.higher_is_better else "rose"
     else:
-        worse, did = abs(after - guarded.ideal) - abs(before - guarded.ideal), f"drifted from {guarded.ideal:g}"
-    text = f"{did} by {worse:.4f}, from the last blessed model's {before:.4f} to {after:.4f}"
+        worse = abs(after - guarded.ideal) - abs(before - guarded.ideal)
+        did = f"drifted further from {guarded.ideal:g}"
+    told = f"{_figure(before, after)} to {_figure(after, before)}"
+    text = f"{did} by {_figure(worse)}, from the last blessed model's {told}"
     if kindest is not None and not math.isclose(abs(kindest), abs(worse), abs_tol=1e-9):
         # The gate looked at the interval's end.
-        text += f", and by at least {abs(kindest):.4f} beyond noise"
+        text += f", and by at least {_figure(abs(kindest))} beyond noise"
     return f"{text}; a {word}"

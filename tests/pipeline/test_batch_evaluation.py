@@ -16,6 +16,7 @@ from data.spec import DatasetSpec
 from models.metrics.bootstrap import Bootstrap
 from models.metrics.domain_summary import per_domain
 from models.metrics.keras_metric import DomainMetrics
+from pipeline import batch_evaluation
 from pipeline.batch_evaluation import evaluate
 from pipeline.comparison_text import comparison_lines
 from pipeline.evaluation_text import evaluation_text
@@ -232,6 +233,41 @@ def test_a_group_that_is_not_the_user(config, log, good, tmp_path):
     assert "groups by colour" in evaluation_text(found, "groups by colour")
 
 
+def test_integer_groups_with_a_gap_in_one_part_of_the_log(config, log, good, tmp_path, monkeypatch):
+    _, table = log
+    table = pd.read_csv(log[0] / "log.csv", dtype=str)
+    table["shelf"] = (np.arange(len(table)) % 40).astype(str)
+    table.loc[len(table) - 5, "shelf"] = "?"
+    (tmp_path / "log").mkdir()
+    table.to_csv(tmp_path / "log" / "log.csv", index=False)
+    shelf = {"name": "shelf", "dtype": "int64", "missing": ["?"]}
+    dataset = DatasetSpec.model_validate({**DATASET, "features": [*DATASET["features"], shelf]})
+    gate = config.evaluation.model_copy(update={"group_key": "shelf", "replicates": 0})
+    monkeypatch.setattr(batch_evaluation, "_ROWS_A_PART", 100)
+    asked = config.model_copy(update={"dataset": dataset, "evaluation": gate})
+    found = evaluate(asked, good, tmp_path / "log", "test", tmp_path / "out")
+    assert found.summary["overall"]["users"] == 41  # 40 shelves, and no shelf
+
+
+def test_only_slices_that_are_reported_are_compared(config, log, models, good, tmp_path):
+    bad = SavedModelScorer(models / "bad", config.dataset.raw_inputs)
+    found = evaluate(config, good, log[0], "test", tmp_path, baseline=bad, slices=["buyer"], max_slices=7)
+    bad.close()
+    assert found.slices["buyer"]["slices_left_out"] > 0
+    assert list(found.comparison["buyer"]) == list(found.slices["buyer"]["records"])
+    assert len(found.comparison["buyer"]) == 7
+
+
+def test_a_comparison_without_intervals_says_so_and_what_changed(config, log, models, good, tmp_path):
+    gate = config.evaluation.model_copy(update={"replicates": 0})
+    bad = SavedModelScorer(models / "bad", config.dataset.raw_inputs)
+    asked = config.model_copy(update={"evaluation": gate})
+    lines = comparison_lines(evaluate(asked, good, log[0], "test", tmp_path, baseline=bad).comparison)
+    bad.close()
+    (line,) = [line for line in lines if line.startswith("overall: AUC")]
+    assert "AUC changed by +0." in line and "without an interval" in line
+
+
 class RawPrice(tf.Module):
     """Takes columns, and answers with one of them as Keras would, in a column of its own."""
 
@@ -293,17 +329,32 @@ def test_a_model_of_other_fields_is_refused_by_name(config, tmp_path, of_raw, wo
             "fractions",
         ),
         (["--address", "127.0.0.1:1"], "127.0.0.1:1 answered UNAVAILABLE"),
+        (["--model", "{good}", "--slice", "domains"], "metrics.json has something else under the names"),
+        (["--model", "{good}", "--output", "{file}"], "expected a folder, found a file"),
     ],
 )
 def test_the_command_says_in_a_line_what_is_wrong(config, log, models, tmp_path, capsys, options, words):
     (tmp_path / "shop.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True)))
     (tmp_path / "empty").mkdir()
-    places = {"empty": tmp_path / "empty", "good": models / "good"}
+    places = {"empty": tmp_path / "empty", "good": models / "good", "file": tmp_path / "shop.yaml"}
     asked = ["evaluate", "--config", tmp_path / "shop.yaml", "--data", log[0], "--output", tmp_path / "out"]
     assert main([*map(str, asked), *(option.format(**places) for option in options)]) == 2
     said = capsys.readouterr().err
     assert words in said and said.startswith("error: ") and "Traceback" not in said
     assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+def test_runs_that_a_killed_evaluation_left_are_removed(config, log, models, tmp_path):
+    (tmp_path / "shop.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True)))
+    left = tmp_path / "out" / "scored-rows-killed" / "run-0"
+    left.mkdir(parents=True)
+    asked = ["evaluate", "--config", tmp_path / "shop.yaml", "--data", log[0], "--output", tmp_path / "out"]
+    assert main([*map(str, asked), "--model", str(models / "good")]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        ".lock",
+        "metrics.json",
+        "predictions.parquet",
+    ]
 
 
 def test_refusals_name_what_is_wrong(config, log, good, tmp_path):

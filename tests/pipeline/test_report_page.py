@@ -13,10 +13,11 @@ from models.analysis.captured import Captured, EmbeddingSpace
 from models.analysis.diversity import conflict_sets
 from models.analysis.model_analysis import analyze
 from models.metrics.bootstrap import Bootstrap
-from models.metrics.comparison import compare
+from models.metrics.comparison import GUARDED, compare
 from models.metrics.domain_summary import DOMAINS, domain_summary
 from models.metrics.judgement import judge
 from models.metrics.slices import one_slice, slices_by
+from pipeline import report_page as report_module
 from pipeline.analysis_page import analysis_page
 from pipeline.approximation_text import approximation_text
 from pipeline.data_facts import Anomaly, DataFacts, DomainChecks
@@ -144,8 +145,25 @@ def test_the_first_screen_says_whether_and_why(report):
     first = text[: text.index("<table")]
     assert "Not blessed" in first
     assert "domain 1: gauc is 0.5000; at least 0.9900 is asked for" in first
-    assert "Gained against the last blessed model: 1, &lt;/script&gt;&lt;b&gt;." in first
-    assert "Paid: no domain." in first
+    assert "Gained against the last blessed model: 1 (AUC, gAUC, " in first and "&lt;/script&gt;&lt;b&gt; (" in first
+    # Of the domain with no click only the log-loss says something.
+    assert "one class (log-loss)" in first
+
+
+def test_the_first_screen_names_the_metric_that_paid_and_what_is_not_known():
+    def one(**verdicts):
+        return {metric: {"verdict": verdicts.get(metric, verdicts.get("rest"))} for metric in GUARDED}
+
+    words = report_module._in_words(
+        {"domains": {"0": one(log_loss="paid", rest="no difference"), "1": one(gauc="gained", auc="paid"), "2": one()}}
+    )
+    assert words == [
+        "Gained against the last blessed model: 1 (gAUC).",
+        "Paid: 0 (log-loss), 1 (AUC).",
+        "No difference beyond noise: no domain.",
+        "Not known, for want of intervals: 2.",
+    ]
+    assert report_module._in_words({"domains": {"2": one()}}) == ["Not known, for want of intervals: 2."]
 
 
 def test_it_is_one_file_and_asks_no_network(report):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from models.metrics.domain_summary import per_domain, summarize
+from models.metrics.row_store import RowStore
 from tests.models.metrics.slow_metrics import slow_auc, slow_grouped_auc, slow_log_loss
 
 
@@ -74,6 +75,17 @@ def test_a_score_outside_the_unit_interval_costs_its_domain_the_log_loss():
     assert result["domains"]["b"]["log_loss"] is None
     assert result["overall"]["log_loss"] is None
     assert result["overall"]["auc"] == 0.75  # (.2, .1) won, (.2, .3) lost, (1.5, .1) and (1.5, .3) won
+
+
+def test_keys_of_one_name_are_one_domain():
+    mixed = np.array([1, "1", 2, "1"], object)
+    found = per_domain([1, 0, 1, 0], [0.9, 0.1, 0.5, 0.2], [1, 1, 1, 1], mixed)
+    assert {name: record["rows"] for name, record in found["domains"].items()} == {"1": 3, "2": 1}
+    with RowStore(["domains"]) as store:
+        store.add([1, 0], [0.9, 0.1], ["a", "a"], {"domains": [1, 2]})
+        store.add([1, 0], [0.9, 0.1], ["a", "a"], {"domains": ["1", "2"]})
+        judged = store.judge()["domains"]
+    assert {name: one.summary["rows"] for name, one in judged.items()} == {"1": 2, "2": 2}
 
 
 def test_no_rows_at_all():

@@ -34,6 +34,7 @@ KEYS = {
         -3 * ["ann", "bob", "cat", "dan", "eve"].index(user) for user in users
     ],
     "uint64": lambda users: np.array([2**64 - 1 - ord(user[0]) for user in users], np.uint64),
+    "the other byte order": lambda users: np.array([ord(user[0]) for user in users], np.dtype(int).newbyteorder("S")),
     "column": lambda users: [[user] for user in users],
 }
 

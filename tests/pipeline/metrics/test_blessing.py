@@ -9,7 +9,7 @@ from tensorflow_model_analysis.proto import config_pb2
 from models.metrics.bootstrap import Bootstrap
 from models.metrics.domain_summary import per_domain
 from pipeline.metrics.results import load_metrics
-from pipeline.metrics.validation import load_validation
+from pipeline.metrics.validation import _figure, load_validation
 from tests.pipeline.metrics.conftest import eval_config
 
 
@@ -37,6 +37,14 @@ def test_a_value_below_its_threshold_is_refused_overall_only(log, evaluate):
     auc = load_metrics(uri, "tab")["overall"]["auc"]
     assert failure[:5] == (None, "auc", auc, None, 0.99)
     assert validation.reasons == [f"overall: auc is {auc:.4f}; at least 0.9900 is asked for"]
+
+
+@pytest.mark.parametrize(
+    ("value", "beside", "told"),
+    [(0.62349, 0.62351, "0.62349"), (0.62351, 0.623512, "0.623510"), (0.00002, None, "0.00002"), (0.0, None, "0.0000")],
+)
+def test_a_refusal_tells_its_two_numbers_apart(value, beside, told):
+    assert _figure(value, beside) == told
 
 
 def test_an_undefined_overall_value_is_refused(log, evaluate):
@@ -168,7 +176,7 @@ def test_log_loss_and_calibration_against_the_blessed_model(log, evaluate):
         f"overall: log_loss rose by {rise:.4f}, from the last blessed model's {before['log_loss']:.4f} to "
         f"{after['log_loss']:.4f}; a rise of at most 0.0100 is allowed"
     ) in validation.reasons
-    assert any(reason.startswith("overall: calibration drifted from 1 by") for reason in validation.reasons)
+    assert any(reason.startswith("overall: calibration drifted further from 1 by") for reason in validation.reasons)
 
 
 def test_a_fall_within_noise_is_allowed_where_only_more_than_noise_counts(log, evaluate):
