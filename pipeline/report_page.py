@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.metrics.comparison import GUARDED
+from models.metrics.slices import name_order
 from models.metrics.summary import METRICS, Summary
 from pipeline.approximation_text import approximation_text
 from pipeline.comparison_text import METRIC_NAMES, comparison_lines
@@ -79,7 +80,7 @@ def _in_words(comparison: Mapping[str, Any] | None) -> list[str]:
     moved: dict[str, list[str]] = {"gained": [], "paid": []}
     level: list[str] = []
     unknown: list[str] = []
-    for domain, metrics in comparison["domains"].items():
+    for domain, metrics in _by_domain(comparison):
         verdicts = {METRIC_NAMES[metric]: metrics[metric]["verdict"] for metric in GUARDED}
         for verdict, domains in moved.items():
             if names := [name for name, found in verdicts.items() if found == verdict]:
@@ -99,9 +100,14 @@ def _in_words(comparison: Mapping[str, Any] | None) -> list[str]:
     return [told] if len(unknown) == len(comparison["domains"]) else [*words, told]
 
 
+def _by_domain(comparison: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The domains' comparisons, in the order of their names."""
+    return sorted(comparison["domains"].items(), key=lambda item: name_order(item[0]))
+
+
 def _compared(page: HtmlPage, comparison: Mapping[str, Any]) -> None:
     page.heading("Against the last blessed model")
-    rows, slices = [], {**comparison["domains"], **comparison["overall"]}
+    rows, slices = [], {**dict(_by_domain(comparison)), **comparison["overall"]}
     for name, metrics in slices.items():
         for metric, one in metrics.items():
             low, high = one["interval"] or (None, None)

@@ -155,7 +155,7 @@ def test_the_first_screen_names_the_metric_that_paid_and_what_is_not_known():
         return {metric: {"verdict": verdicts.get(metric, verdicts.get("rest"))} for metric in GUARDED}
 
     words = report_module._in_words(
-        {"domains": {"0": one(log_loss="paid", rest="no difference"), "1": one(gauc="gained", auc="paid"), "2": one()}}
+        {"domains": {"1": one(gauc="gained", auc="paid"), "2": one(), "0": one(log_loss="paid", rest="no difference")}}
     )
     assert words == [
         "Gained against the last blessed model: 1 (gAUC).",
