@@ -7,6 +7,8 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
+from data.errors import InputError
+
 
 class FolderInUse(RuntimeError):
     """Another run is writing to the folder."""
@@ -21,7 +23,10 @@ def exclusive(folder: Path) -> Iterator[None]:
 
     Raises:
       FolderInUse: If another process holds it.
+      InputError: If it is a file.
     """
+    if folder.exists() and not folder.is_dir():
+        raise InputError("expected a folder, found a file", file=folder)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:
         try:

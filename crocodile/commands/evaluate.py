@@ -80,8 +80,6 @@ def _run(arguments: argparse.Namespace) -> int:
     spec = config.dataset
     if not DataPath.of(arguments.data).is_dir():
         raise InputError(f"{arguments.data}: no such folder")
-    if arguments.output.exists() and not arguments.output.is_dir():
-        raise InputError(f"--output {arguments.output}: expected a folder, found a file")
     for model in (arguments.model, arguments.baseline):
         if model is not None and not model.is_dir():
             raise InputError(f"{model}: no such folder; expected a SavedModel or a base path of versions")

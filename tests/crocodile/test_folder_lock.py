@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from crocodile.folder_lock import FolderInUse, exclusive
+from data.errors import InputError
 
 
 def test_a_second_run_in_one_folder_is_refused_and_a_later_one_is_not(tmp_path: Path) -> None:
@@ -11,3 +12,10 @@ def test_a_second_run_in_one_folder_is_refused_and_a_later_one_is_not(tmp_path: 
         pass
     with exclusive(folder):
         pass
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(InputError, match="out: expected a folder, found a file"), exclusive(tmp_path / "out"):
+        pass
+    assert (tmp_path / "out").read_text() == "mine"
