@@ -26,12 +26,11 @@ from models.metrics.comparison import compare
 from models.metrics.domain_summary import DOMAINS, DomainSummary, domain_summary
 from models.metrics.judgement import Judgement
 from models.metrics.row_store import RowStore
-from models.metrics.slices import MISSING
 from models.signature_names import PROBABILITY
 from pipeline.json_file import write_json
 from pipeline.provenance import provenance
 from pipeline.read_ahead import read_ahead
-from pipeline.row_slices import RowSlices
+from pipeline.row_slices import RowSlices, named_column, texts
 from pipeline.scorers import Scorer
 from pipeline.settings import RunConfig
 
@@ -152,8 +151,10 @@ def evaluate(
                     table = table.append_column(column, pa.array(scores, pa.float32()))
                 if writer is None:
                     # Of ids and scores a dictionary would take time, and more room than it saves.
-                    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
-                    writer = stack.enter_context(pq.ParquetWriter(unfinished, table.schema, use_dictionary=texts))
+                    text_columns = [field.name for field in table.schema if pa.types.is_string(field.type)]
+                    writer = stack.enter_context(
+                        pq.ParquetWriter(unfinished, table.schema, use_dictionary=text_columns)
+                    )
                 writer.write_table(table)
         if writer is None:
             raise InputError(f"{data_dir}: the {split} split of the config has no rows in this log")
@@ -208,7 +209,7 @@ def _largest(judgement: Judgement, division: str, most: int) -> dict[str, Any]:
 
 
 def _column(batch: pa.RecordBatch, name: str) -> np.ndarray:
-    return batch.column(batch.schema.get_field_index(name)).to_numpy(zero_copy_only=False)
+    return named_column(batch, name).to_numpy(zero_copy_only=False)
 
 
 def _groups(batch: pa.RecordBatch, name: str, required: Sequence[str]) -> np.ndarray:
@@ -216,10 +217,7 @@ def _groups(batch: pa.RecordBatch, name: str, required: Sequence[str]) -> np.nda
 
     Where values may be missing, all are text, in every batch: 17 and "17" would be two groups.
     """
-    if name in required:
-        return _column(batch, name)
-    column = batch.column(batch.schema.get_field_index(name))
-    return column.cast(pa.string()).fill_null(MISSING).to_numpy(zero_copy_only=False)
+    return _column(batch, name) if name in required else texts(named_column(batch, name))
 
 
 def _check(scores: np.ndarray, rows: int, model: Scorer) -> None:

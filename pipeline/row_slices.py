@@ -95,7 +95,7 @@ class RowSlices:
         found: dict[str, list[pa.Array]] = {role: [] for role in roles}
         for batch in batches:
             for role in roles:
-                found[role].append(pc.unique(_column(batch, role)))
+                found[role].append(pc.unique(named_column(batch, role)))
         for role, parts in found.items():
             if parts:
                 self._seen[role] = pc.unique(pa.chunked_array(parts))
@@ -112,27 +112,27 @@ class RowSlices:
     def _hour(self, batch: pa.RecordBatch) -> _Strings:
         split = self._spec.split
         zone = ZoneInfo(split.timezone if isinstance(split, TimeSplit) else "UTC")
-        milliseconds = _column(batch, self._spec.roles.time.column).cast(pa.timestamp("ms", tz=str(zone)))
+        milliseconds = named_column(batch, self._spec.roles.time.column).cast(pa.timestamp("ms", tz=str(zone)))
         hours = pc.hour(pc.local_timestamp(milliseconds)) if hasattr(pc, "local_timestamp") else pc.hour(milliseconds)
-        return _text(hours)
+        return texts(hours)
 
     def _position(self, batch: pa.RecordBatch) -> _Strings:
-        users = _column(batch, self._spec.roles.user).to_pylist()
+        users = named_column(batch, self._spec.roles.user).to_pylist()
         positions = np.empty(len(users), np.int64)
         for row, user in enumerate(users):
             positions[row] = self._counts[user] = self._counts.get(user, 0) + 1
         return np.array(_POSITION_NAMES, object)[np.searchsorted(_POSITIONS, positions, "right") - 1]
 
     def _cold(self, batch: pa.RecordBatch, role: str) -> _Strings:
-        column = _column(batch, role)
+        column = named_column(batch, role)
         known = pc.is_in(column, value_set=self._seen.get(role, pa.array([], column.type)))
         return np.where(known.to_numpy(zero_copy_only=False), "seen in training", "cold").astype(object)
 
 
 def _by_column(name: str) -> Callable[[pa.RecordBatch], _Strings]:
     def values(batch: pa.RecordBatch) -> _Strings:
-        column = _column(batch, name)
-        return _magnitudes(column) if pa.types.is_floating(column.type) else _text(column)
+        column = named_column(batch, name)
+        return _magnitudes(column) if pa.types.is_floating(column.type) else texts(column)
 
     return values
 
@@ -149,9 +149,10 @@ def _magnitudes(column: pa.Array) -> _Strings:
     return names
 
 
-def _text(column: pa.Array) -> _Strings:
-    texts: _Strings = pc.fill_null(column.cast(pa.string()), MISSING).to_numpy(zero_copy_only=False)
-    return texts
+def texts(column: pa.Array) -> _Strings:
+    """A column's values as text, objects [N]; `(missing)` where there is none."""
+    found: _Strings = pc.fill_null(column.cast(pa.string()), MISSING).to_numpy(zero_copy_only=False)
+    return found
 
 
 def _crossed(parts: list[_Strings]) -> _Strings:
@@ -160,5 +161,6 @@ def _crossed(parts: list[_Strings]) -> _Strings:
     return np.array([f" {CROSS} ".join(row) for row in zip(*parts, strict=True)], object)
 
 
-def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
+def named_column(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """The column of that name."""
     return batch.column(batch.schema.get_field_index(name))
