@@ -1,8 +1,8 @@
 """Rows of which all that ranking metrics need fits into one 64-bit key: the fast way from rows to counts.
 
 A key holds score (32 bits), label (1), and in 31 bits the number of the row's group and those of its slices in every
-division. Counting then never goes back to the rows, whose columns lie in another order. A log of five domains may have
-134 million users so. What fits no key is counted by `pair_counts.Tally`, from columns in order of score; both give the
+division. Counting then never goes back to the rows, whose columns lie in another order. With five domains,
+268 million users fit. What fits no key is counted by `pair_counts.Tally`, from columns in order of score; both give the
 same counts.
 """
 
@@ -58,13 +58,15 @@ def packed_counts(
       groups: Number G of groups.
       divisions: How the rows are divided, by name.
     """
-    singles = exact_singles(scores)
-    if singles is None or not len(singles):
+    if not len(labels):
         return None
     placed, places = _placed(divisions)
     widths = [division.bits for division in placed.values()]
     fits = sum(widths) + max(0, groups - 1).bit_length() <= PAYLOAD_BITS
     if not fits or places * groups > max(_MOST_CELLS_A_ROW * len(labels), _FEWEST_CELLS):
+        return None
+    singles = exact_singles(scores)
+    if singles is None:
         return None
     shifts = [sum(widths[place + 1 :]) for place in range(len(widths))]
     fields = Fields(
